@@ -1,0 +1,38 @@
+# lh_layer(NAME MAY_INCLUDE layer... [USES target...]): the library longhaul_NAME from src/NAME, which may include
+# only <longhaul/...>, its own headers and those of the layers named. A wrong include stops the configuration.
+function(lh_check_includes layer file)
+  file(STRINGS ${file} lines REGEX "^[ \t]*#[ \t]*include[ \t]*\"")
+  foreach(line IN LISTS lines)
+    string(REGEX REPLACE "^[^\"]*\"([^\"]*)\".*$" "\\1" header "${line}")
+    string(REGEX REPLACE "/.*$" "" used "${header}")
+    if(NOT used IN_LIST ARGN)
+      file(RELATIVE_PATH where ${PROJECT_SOURCE_DIR} ${file})
+      list(JOIN ARGN " " allowed)
+      message(FATAL_ERROR "${where} includes \"${header}\", but the layer '${layer}' may include only: ${allowed}.\n"
+                          "Layers point down only; the table is src/CMakeLists.txt, its reasons docs/architecture.md.")
+    endif()
+  endforeach()
+endfunction()
+
+function(lh_layer name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "MAY_INCLUDE;USES")
+  set(root ${CMAKE_CURRENT_SOURCE_DIR}/${name})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${root}/*.cc)
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${root}/*.h)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${sources} ${headers})
+  foreach(file IN LISTS sources headers)
+    lh_check_includes(${name} ${file} ${name} ${arg_MAY_INCLUDE})
+  endforeach()
+  list(TRANSFORM arg_MAY_INCLUDE PREPEND longhaul_ OUTPUT_VARIABLE below)
+  if(sources)
+    add_library(longhaul_${name} STATIC ${sources})
+    target_link_libraries(longhaul_${name} PUBLIC longhaul_public ${below} PRIVATE longhaul_flags ${arg_USES})
+    set(scope PUBLIC)
+  else()  # headers only
+    add_library(longhaul_${name} INTERFACE)
+    target_link_libraries(longhaul_${name} INTERFACE longhaul_public ${below})
+    set(scope INTERFACE)
+  endif()
+  target_sources(longhaul_${name} ${scope}
+    FILE_SET HEADERS BASE_DIRS ${CMAKE_CURRENT_SOURCE_DIR} FILES ${headers})
+endfunction()
