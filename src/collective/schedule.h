@@ -1,0 +1,84 @@
+// A collective as data: what one rank sends, receives, adds and copies, and
+// what must come first. Pure builders make a Schedule (ring.h,
+// hierarchical.h), symbolic.h checks it, cost.h prices it, and
+// schedule_runner.h plays it.
+//
+// A schedule covers one segment: offsets are in elements from the segment's
+// start, so the same value serves every segment of the same length, every
+// element type, and calls in place as well as out of place. It is therefore
+// valid when input and output are the same memory: a step that writes a part
+// of the output depends on every step that still reads that part of the input.
+//
+// Every message of the pattern is in the schedule, empty ones too: they carry
+// the fingerprint and the dependence on every rank, however short the vector.
+//
+// Values; thread-compatible.
+#pragma once
+
+#include <longhaul/types.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace longhaul {
+
+enum class StepKind : uint8_t {
+  kSend,    ///< sources[0] goes to `peer` as message `message`
+  kRecv,    ///< message `message` from `peer` fills `target`
+  kReduce,  ///< target = sources[0] op sources[1] op ..., in this order
+  kCopy,    ///< target = sources[0]; nothing to do if they are the same memory
+};
+
+/// The memory an extent lies in.
+enum class Space : uint8_t { kInput, kOutput, kScratch };
+
+/// `count` elements from element `offset` of a space.
+struct Extent {
+  Space space = Space::kInput;
+  uint64_t offset = 0;
+  uint64_t count = 0;
+  friend bool operator==(const Extent&, const Extent&) = default;
+};
+
+struct Step {
+  StepKind kind = StepKind::kSend;
+  /// kReduce: this result is final, so an average is divided here.
+  bool final = false;
+  Rank peer = -1;        ///< kSend, kRecv; else -1
+  uint32_t message = 0;  ///< unique per ordered pair of ranks in one schedule
+  Extent target;         ///< all but kSend
+  uint32_t first_source = 0;  ///< into Schedule::sources; none for kRecv
+  uint32_t source_count = 0;
+  uint32_t first_dependency = 0;  ///< into Schedule::dependencies
+  uint32_t dependency_count = 0;
+};
+
+struct Schedule {
+  std::vector<Step> steps;
+  std::vector<Extent> sources;
+  /// Indices of steps that must be complete before the step that names them;
+  /// always smaller than its own index. A send is complete when its source may
+  /// be overwritten, a receive when its target is filled.
+  std::vector<uint32_t> dependencies;
+  uint64_t count = 0;          ///< elements in the segment
+  uint64_t scratch_count = 0;  ///< elements of scratch it needs
+
+  std::span<const Extent> SourcesOf(const Step& step) const {
+    return std::span(sources).subspan(step.first_source, step.source_count);
+  }
+  std::span<const uint32_t> DependenciesOf(const Step& step) const {
+    return std::span(dependencies)
+        .subspan(step.first_dependency, step.dependency_count);
+  }
+};
+
+/// How an all-reduce is carried out. The values appear on the wire.
+enum class Algorithm : uint8_t { kRing = 0, kHierarchical = 1 };
+
+/// "ring", "hierarchical".
+constexpr const char* NameOf(Algorithm algorithm) {
+  return algorithm == Algorithm::kRing ? "ring" : "hierarchical";
+}
+
+}  // namespace longhaul
