@@ -1,0 +1,52 @@
+#include "base/crc32c.h"
+
+#include <array>
+
+#include "base/bytes.h"
+
+namespace longhaul {
+namespace {
+
+constexpr uint32_t kPolynomial = 0x82f63b78u;  // reflected
+
+using Tables = std::array<std::array<uint32_t, 256>, 8>;
+
+constexpr Tables MakeTables() {
+  Tables tables{};
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    uint32_t crc = byte;
+    for (int bit = 0; bit < 8; ++bit) {
+      crc = (crc >> 1) ^ ((crc & 1) != 0 ? kPolynomial : 0);
+    }
+    tables[0][byte] = crc;
+  }
+  for (size_t k = 1; k < 8; ++k) {
+    for (size_t byte = 0; byte < 256; ++byte) {
+      const uint32_t before = tables[k - 1][byte];
+      tables[k][byte] = (before >> 8) ^ tables[0][before & 0xff];
+    }
+  }
+  return tables;
+}
+
+constexpr Tables kTables = MakeTables();
+
+}  // namespace
+
+uint32_t Crc32c(const void* data, size_t size) {
+  const auto* p = static_cast<const uint8_t*>(data);
+  uint32_t crc = ~0u;
+  for (; size >= 8; size -= 8, p += 8) {
+    const uint64_t word = LoadLittle<uint64_t>(p) ^ crc;
+    crc = 0;
+    for (size_t k = 0; k < 8; ++k) {
+      crc ^= kTables[7 - k][(word >> (8 * k)) & 0xff];
+    }
+  }
+  for (; size > 0; --size, ++p) {
+    crc = (crc >> 8) ^ kTables[0][(crc ^ *p) & 0xff];
+  }
+  return ~crc;
+}
+
+}  // namespace longhaul

@@ -1,0 +1,230 @@
+#include "engine/engine.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <ctime>
+#include <mutex>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+namespace longhaul {
+namespace {
+
+Status OutOfDescriptors(const char* what) {
+  return {StatusCode::kExhausted,
+          Text("%s: %s; raise the limit on open files (ulimit -n)", what,
+               std::strerror(errno))};
+}
+
+void CloseIfOpen(int& fd) {
+  if (fd >= 0) ::close(fd);
+  fd = -1;
+}
+
+}  // namespace
+
+Pollable::~Pollable() { engine_.Forget(*this); }
+
+void Pollable::Wake() {
+  if (ready_) return;
+  ready_ = true;
+  engine_.ready_.push_back(this);
+}
+
+void Pollable::SetDeadline(TimePoint deadline) {
+  if (deadline != deadline_) engine_.timers_.Set(*this, deadline);
+}
+
+Engine::~Engine() {
+  Stop();
+  CloseIfOpen(wakeup_);
+  CloseIfOpen(epoll_);
+}
+
+Status Engine::Open() {
+  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_ < 0) return OutOfDescriptors("epoll_create1");
+  wakeup_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (wakeup_ < 0) return OutOfDescriptors("eventfd");
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = nullptr;
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, wakeup_, &event) != 0) {
+    return OutOfDescriptors("epoll_ctl");
+  }
+  return {};
+}
+
+Status Engine::Start(Duration spin) {
+  LH_CHECK(epoll_ >= 0 && !thread_.joinable());
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this, spin] { Loop(spin); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(thread_.native_handle(), "longhaul");
+  return {};
+}
+
+void Engine::Stop() {
+  if (!thread_.joinable()) return;
+  Call([this](TimePoint) { stop_.store(true, std::memory_order_relaxed); });
+  thread_.join();
+}
+
+void Engine::Post(Command* command) noexcept {
+  commands_.Post(command);
+  // Both sides exchange: whoever comes second sees what the first has done, so
+  // either the engine finds the command before it sleeps, or we wake it.
+  if (asleep_.exchange(false, std::memory_order_acq_rel)) {
+    const uint64_t one = 1;
+    (void)!::write(wakeup_, &one, sizeof one);
+  }
+}
+
+void Engine::Call(const std::function<void(TimePoint)>& work) {
+  class Once final : public Command {
+   public:
+    explicit Once(const std::function<void(TimePoint)>& to_do) : work_(to_do) {}
+    void Run(TimePoint now) override {
+      work_(now);
+      const std::lock_guard lock(mutex_);
+      done_ = true;
+      condition_.notify_one();
+    }
+    void Wait() {
+      std::unique_lock lock(mutex_);
+      condition_.wait(lock, [this] { return done_; });
+    }
+
+   private:
+    const std::function<void(TimePoint)>& work_;
+    std::mutex mutex_;
+    std::condition_variable condition_;
+    bool done_ = false;
+  };
+  if (!thread_.joinable() || thread_.get_id() == std::this_thread::get_id()) {
+    work(Now());
+    return;
+  }
+  Once once(work);
+  Post(&once);
+  once.Wait();
+}
+
+Status Engine::Watch(int fd, Pollable& owner) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.ptr = &owner;
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
+    return OutOfDescriptors("epoll_ctl");
+  }
+  return {};
+}
+
+void Engine::Unwatch(int fd) {
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+}
+
+bool Engine::Turn(TimePoint now) {
+  bool worked = RunCommands(now);
+  while (Pollable* due = timers_.TakeDue(now)) due->Wake();
+  worked |= RunReady(now);
+  return worked;
+}
+
+bool Engine::RunCommands(TimePoint now) {
+  bool worked = false;
+  while (Command* command = commands_.Take()) {
+    command->Run(now);
+    worked = true;
+  }
+  return worked;
+}
+
+bool Engine::RunReady(TimePoint now) {
+  // What is woken while this batch runs waits for the next one, so that no
+  // object starves another.
+  turning_.swap(ready_);
+  for (size_t i = 0; i < turning_.size(); ++i) {
+    Pollable* item = turning_[i];
+    if (item == nullptr) continue;
+    turning_[i] = nullptr;
+    item->ready_ = false;
+    const uint32_t events = item->events_;
+    item->events_ = 0;
+    item->Poll(events, now);
+  }
+  const bool worked = !turning_.empty();
+  turning_.clear();
+  return worked;
+}
+
+void Engine::Forget(Pollable& item) {
+  timers_.Remove(item);
+  if (!item.ready_) return;
+  std::replace(ready_.begin(), ready_.end(), &item,
+               static_cast<Pollable*>(nullptr));
+  std::replace(turning_.begin(), turning_.end(), &item,
+               static_cast<Pollable*>(nullptr));
+}
+
+void Engine::Loop(Duration spin) {
+  TimePoint now = Now();
+  TimePoint last_work = now;
+  while (!stop_.load(std::memory_order_relaxed)) {
+    if (Turn(now)) last_work = now;
+    if (Sleep(now, spin, last_work)) last_work = now;
+    now = Now();
+  }
+}
+
+// Collects events; waits for them only if nothing is ready and the time to
+// spin is over.
+bool Engine::Sleep(TimePoint now, Duration spin, TimePoint idle_since) {
+  if (HasReady() || now - idle_since < spin) return TakeEvents(0);
+  asleep_.exchange(true, std::memory_order_acq_rel);
+  if (RunCommands(now)) {
+    asleep_.store(false, std::memory_order_relaxed);
+    return true;
+  }
+  const TimePoint deadline = timers_.Next();
+  const bool worked = TakeEvents(
+      deadline == kNever ? kNever : std::max<Duration>(0, deadline - now));
+  asleep_.store(false, std::memory_order_relaxed);
+  return worked;
+}
+
+bool Engine::TakeEvents(Duration timeout) {
+  std::array<epoll_event, 64> events;
+  const timespec wait{timeout / kSecond, timeout % kSecond};
+  const int count =
+      ::epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()),
+                     timeout == kNever ? nullptr : &wait, nullptr);
+  for (int i = 0; i < count; ++i) {
+    const epoll_event& event = events[static_cast<size_t>(i)];
+    auto* owner = static_cast<Pollable*>(event.data.ptr);
+    if (owner == nullptr) {
+      uint64_t ignored = 0;
+      (void)!::read(wakeup_, &ignored, sizeof ignored);
+      continue;
+    }
+    owner->events_ |= event.events;
+    owner->Wake();
+  }
+  return count > 0;
+}
+
+}  // namespace longhaul

@@ -1,0 +1,83 @@
+// One progress engine: a turn takes posted commands, polls what is ready and
+// what is due; between turns it sleeps in epoll. It runs on a thread of its
+// own (Start), or is driven inline by whoever owns time (Turn), which is how
+// simulations play minutes in milliseconds.
+//
+// Post: any thread. Start, Stop: the owner. Everything else: engine thread
+// only (the thread in Turn).
+//
+// The engine's thread blocks all signals, so that a program's handlers run on
+// the program's own threads.
+#pragma once
+
+#include <longhaul/status.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "base/time.h"
+#include "engine/command.h"
+#include "engine/pollable.h"
+#include "engine/timer_queue.h"
+
+namespace longhaul {
+
+class Engine {
+ public:
+  Engine() = default;
+  /// Stops. Every pollable must have left.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// Makes the epoll set. Needed before Watch and Start; a simulation does
+  /// without. kExhausted if the process is out of descriptors.
+  Status Open();
+  /// Starts the thread. `spin` is how long it keeps turning without work
+  /// before it sleeps.
+  Status Start(Duration spin);
+  /// Ends the thread after the turn in progress; commands posted before are
+  /// run. Idempotent.
+  void Stop();
+
+  /// Hands over a command. Never blocks, never fails.
+  void Post(Command* command) noexcept;
+  /// Runs `work` on the engine's thread and returns when it has. For set-up
+  /// and tear-down; deadlocks if called on the engine's thread while it runs.
+  void Call(const std::function<void(TimePoint now)>& work);
+
+  /// Watches `fd` for input and output, edge-triggered, for `owner`.
+  Status Watch(int fd, Pollable& owner);
+  void Unwatch(int fd);
+
+  /// One turn: commands, due deadlines, ready pollables, until nothing is
+  /// ready or a fair share of work is done. True if anything was done.
+  bool Turn(TimePoint now);
+  /// Is anything ready without waiting? (Deadlines aside.)
+  bool HasReady() const { return !ready_.empty(); }
+  TimePoint NextDeadline() const { return timers_.Next(); }
+
+ private:
+  friend class Pollable;
+  void Loop(Duration spin);
+  bool Sleep(TimePoint now, Duration spin, TimePoint idle_since);
+  bool TakeEvents(Duration timeout);
+  bool RunCommands(TimePoint now);
+  bool RunReady(TimePoint now);
+  void Forget(Pollable& item);
+
+  CommandQueue commands_;
+  std::vector<Pollable*> ready_;    // to poll, in order of waking
+  std::vector<Pollable*> turning_;  // being polled in this turn
+  TimerQueue timers_;
+  int epoll_ = -1;
+  int wakeup_ = -1;
+  std::atomic<bool> asleep_{false};
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace longhaul
