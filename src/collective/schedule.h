@@ -15,6 +15,7 @@
 // Values; thread-compatible.
 #pragma once
 
+#include <longhaul/options.h>
 #include <longhaul/types.h>
 
 #include <cstdint>
@@ -24,10 +25,12 @@
 namespace longhaul {
 
 enum class StepKind : uint8_t {
-  kSend,    ///< sources[0] goes to `peer` as message `message`
-  kRecv,    ///< message `message` from `peer` fills `target`
-  kReduce,  ///< target = sources[0] op sources[1] op ..., in this order
-  kCopy,    ///< target = sources[0]; nothing to do if they are the same memory
+  kSend,  ///< sources[0] goes to `peer` as message `message`
+  kRecv,  ///< message `message` from `peer` fills `target`
+  /// target = sources[0] op sources[1] op ..., in this order; the target may
+  /// be the same memory as a source, but does not overlap one in part
+  kReduce,
+  kCopy,  ///< target = sources[0]; nothing to do if they are the same memory
 };
 
 /// The memory an extent lies in.
@@ -73,12 +76,17 @@ struct Schedule {
   }
 };
 
-/// How an all-reduce is carried out. The values appear on the wire.
-enum class Algorithm : uint8_t { kRing = 0, kHierarchical = 1 };
-
-/// "ring", "hierarchical".
+/// "ring", "hierarchical"; "auto" before one is chosen (selector.h).
 constexpr const char* NameOf(Algorithm algorithm) {
-  return algorithm == Algorithm::kRing ? "ring" : "hierarchical";
+  switch (algorithm) {
+    case Algorithm::kRing:
+      return "ring";
+    case Algorithm::kHierarchical:
+      return "hierarchical";
+    case Algorithm::kAuto:
+      break;
+  }
+  return "auto";
 }
 
 }  // namespace longhaul
