@@ -1,0 +1,43 @@
+// What a process says of itself when a job comes together: who it is, where,
+// and how to reach it. Travels as a blob of the rendezvous.
+//
+// Values and pure functions; any thread.
+#pragma once
+
+#include <longhaul/status.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+
+namespace longhaul {
+
+struct ProcessCard {
+  uint16_t version_min = 1;  ///< protocol versions spoken (hello.h)
+  uint16_t version_max = 1;
+  uint64_t capabilities = 0;
+  uint64_t incarnation = 0;  ///< random name of this process, not 0
+  uint32_t pid = 0;
+  bool wan_access = true;          ///< it can reach other sites itself
+  std::string host;                ///< at most kMaxCardName bytes, as is
+  std::string site;                ///< the same; empty: not said
+  std::vector<Address> addresses;  ///< data listeners, the best first; scopes
+                                   ///< mean nothing elsewhere and stay here
+  bool operator==(const ProcessCard&) const = default;
+};
+
+inline constexpr size_t kMaxCardName = 255;
+inline constexpr size_t kMaxCardAddresses = 64;
+
+/// Names and addresses beyond the limits are cut.
+std::vector<uint8_t> EncodeCard(const ProcessCard& card);
+/// kCorrupt for what no version sends: wrong magic, checksum or lengths, names
+/// with control characters, an incarnation of 0, addresses without a port.
+/// Bytes behind the fields known here are a later version's and skipped.
+Result<ProcessCard> DecodeCard(std::span<const uint8_t> bytes);
+
+}  // namespace longhaul
