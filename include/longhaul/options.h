@@ -86,6 +86,7 @@ struct OptionInfo {
   const char* unit;           ///< "bytes", "seconds"; "" for none
   const char* range;          ///< "4K..64M", "ring|hierarchical"; "" for any
   const char* fall_back;      ///< variables of others read when unset, or ""
+  const char* group;          ///< heading the option stands under
   const char* help;           ///< one to three sentences
 };
 

@@ -11,5 +11,6 @@
 namespace longhaul {
 
 [[gnu::format(printf, 1, 2)]] std::string Text(const char* format, ...);
+std::string VaText(const char* format, va_list arguments);
 
 }  // namespace longhaul

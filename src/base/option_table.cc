@@ -1,0 +1,110 @@
+#include "base/option_table.h"
+
+#include <array>
+
+namespace longhaul {
+namespace {
+
+constexpr const char* kPlace = "Who and where";
+constexpr const char* kNetwork = "Addresses and trust";
+constexpr const char* kPatience = "Patience";
+constexpr const char* kCollectives = "Collectives";
+constexpr const char* kWan = "Crossing the WAN";
+constexpr const char* kRunning = "Engines and logs";
+
+// clang-format off
+// variable, key, type, auto, default, unit, range, fall-back, group, help
+constexpr OptionInfo kTable[] = {
+    {"LONGHAUL_RENDEZVOUS", "rendezvous", OptionType::kAddress, true, "auto", "", "", "MASTER_ADDR, MASTER_PORT", kPlace,
+     "Where the processes of a job meet: rank 0 listens there, the others connect. "
+     "auto is MASTER_ADDR with the port after MASTER_PORT, which torchrun's own store holds."},
+    {"LONGHAUL_RANK", "rank", OptionType::kCount, true, "auto", "", "0..", "RANK", kPlace,
+     "Number of this process, 0 to LONGHAUL_WORLD_SIZE - 1."},
+    {"LONGHAUL_WORLD_SIZE", "world_size", OptionType::kCount, true, "auto", "", "1..", "WORLD_SIZE", kPlace,
+     "Number of processes in the job."},
+    {"LONGHAUL_SITE", "site", OptionType::kText, true, "auto", "", "", "", kPlace,
+     "Name of the site this process is in; processes with the same name share fast links. "
+     "Wins over the topology file. auto asks the file for this host, and without a file puts all in one site, \"default\"."},
+    {"LONGHAUL_TOPOLOGY", "topology", OptionType::kPath, false, "", "", "", "", kPlace,
+     "TOML file of sites, their hosts and the lines between them (docs/topology.md). All processes must be given the same contents."},
+
+    {"LONGHAUL_INTERFACES", "interfaces", OptionType::kList, true, "auto", "", "", "NCCL_SOCKET_IFNAME", kNetwork,
+     "Network interfaces to use, by the beginning of their names, best first: eth,ib. "
+     "=eth0 means exactly eth0, ^docker all but those. auto takes all that are up, loopback only if there is no other."},
+    {"LONGHAUL_ADDRESS_FAMILY", "address_family", OptionType::kChoice, true, "auto", "", "auto|ipv4|ipv6", "NCCL_SOCKET_FAMILY", kNetwork,
+     "IP version to use. auto takes either, IPv4 first."},
+    {"LONGHAUL_PORT_RANGE", "port_range", OptionType::kPorts, true, "auto", "", "1..65535", "", kNetwork,
+     "TCP ports to listen on, for firewalls that open only some; one per process on a host is needed. auto lets the system choose."},
+    {"LONGHAUL_SECRET_FILE", "secret_file", OptionType::kPath, false, "", "", "", "", kNetwork,
+     "File with the job's secret, the same on all ranks: peers that do not prove they have it are refused. "
+     "Without one, the secret is derived from what the rendezvous hands out, which keeps out strays but not an attacker who can read the network."},
+
+    {"LONGHAUL_TIMEOUT", "timeout", OptionType::kTime, false, "60s", "seconds", "100ms..1h", "", kPatience,
+     "How long a silent peer is waited for before the operation fails with kUnreachable. "
+     "Raise it if ranks may be that far apart in reaching a collective, for example while one writes a checkpoint."},
+    {"LONGHAUL_CONNECT_TIMEOUT", "connect_timeout", OptionType::kTime, false, "60s", "seconds", "100ms..1h", "", kPatience,
+     "How long the start waits for all ranks to arrive at the rendezvous, and a connection for its peer to answer."},
+
+    {"LONGHAUL_ALGO", "algo", OptionType::kChoice, true, "auto", "", "auto|ring|hierarchical", "", kCollectives,
+     "Family of schedules. auto takes the one priced cheapest for the message and the topology; "
+     "ring ignores sites; hierarchical crosses between sites as seldom as the operation allows. Must be the same on all ranks."},
+    {"LONGHAUL_SEGMENT_SIZE", "segment_size", OptionType::kSize, true, "auto", "bytes", "4K..1G", "", kCollectives,
+     "Pipeline unit of a collective: a larger message is cut in segments so that work within a site hides behind the WAN. "
+     "Must be the same on all ranks."},
+    {"LONGHAUL_SCRATCH_SIZE", "scratch_size", OptionType::kSize, false, "32M", "bytes", "64K..64G", "", kCollectives,
+     "Scratch memory per communicator for segments in flight. More lets more segments overlap; too little serialises them. "
+     "Must be the same on all ranks."},
+
+    {"LONGHAUL_CHUNK_SIZE", "chunk_size", OptionType::kSize, true, "auto", "bytes", "4K..64M", "", kWan,
+     "What is framed and acknowledged as one on a WAN connection, and what moves to another flow when one stalls. "
+     "Smaller balances flows better, larger costs less per byte."},
+    {"LONGHAUL_WAN_FLOWS", "wan_flows", OptionType::kCount, true, "auto", "flows", "1..64", "", kWan,
+     "TCP connections per WAN peer. More gather more of a lossy line under a loss-based congestion control."},
+    {"LONGHAUL_WAN_CC", "wan_cc", OptionType::kWord, true, "auto", "", "auto|system|bbr|cubic|reno|NAME", "", kWan,
+     "TCP congestion control of WAN connections, by the kernel's name for it. "
+     "auto is bbr where this process may choose it, else the host's default; system leaves the host's default."},
+    {"LONGHAUL_WAN_POOL", "wan_pool", OptionType::kSize, true, "auto", "bytes", "64K..64G", "", kWan,
+     "Receive memory per WAN peer for data that arrives before anyone asked for it. "
+     "Should hold at least the line's rate times its round-trip time; auto follows what is measured."},
+    {"LONGHAUL_WAN_RETENTION", "wan_retention", OptionType::kSize, true, "auto", "bytes", "64K..64G", "", kWan,
+     "Memory per WAN peer for data sent and not yet acknowledged, which is sent again if a flow dies. "
+     "Bounds what is in flight: at least the line's rate times its round-trip time; auto follows what is measured."},
+    {"LONGHAUL_WARMUP", "warmup", OptionType::kSize, true, "auto", "bytes", "0..1G", "", kWan,
+     "Bytes sent to each WAN peer at the start to open the congestion windows before the first collective; 0 sends none."},
+    {"LONGHAUL_SOCKET_BUFFER", "socket_buffer", OptionType::kSize, true, "auto", "bytes", "4K..1G", "", kWan,
+     "Fixed send and receive buffer of each WAN socket, capped by the kernel's net.core.wmem_max and rmem_max. "
+     "auto leaves the kernel's autotuning on, which a fixed size turns off."},
+    {"LONGHAUL_NOTSENT_LOWAT", "notsent_lowat", OptionType::kSize, true, "auto", "bytes", "4K..inf", "", kWan,
+     "Unsent bytes a WAN socket may hold before it takes no more (TCP_NOTSENT_LOWAT). "
+     "Small keeps data free to move to a faster flow; inf leaves the kernel's default."},
+
+    {"LONGHAUL_BUSY_POLL", "busy_poll", OptionType::kTime, false, "0", "seconds", "0..1s", "", kRunning,
+     "How long an engine spins after its last event before it sleeps. "
+     "Trades a core for a few microseconds per wake-up."},
+    {"LONGHAUL_LOG", "log", OptionType::kChoice, false, "warn", "", "error|warn|info|debug|trace", "NCCL_DEBUG", kRunning,
+     "What is logged: each level includes those before it."},
+    {"LONGHAUL_LOG_FILE", "log_file", OptionType::kPath, false, "", "", "", "", kRunning,
+     "File to append the log to in place of stderr. %h stands for the host's name, %p for the process id."},
+    {"LONGHAUL_WARN_UNUSED_ENV", "warn_unused_env", OptionType::kBool, false, "y", "", "", "", kRunning,
+     "Warn of LONGHAUL_ variables in the environment that are no option, with the nearest name that is."},
+};
+
+constexpr OptionField kFields[] = {
+    &Options::rendezvous, &Options::rank, &Options::world_size, &Options::site, &Options::topology,
+    &Options::interfaces, &Options::address_family, &Options::port_range, &Options::secret_file,
+    &Options::timeout, &Options::connect_timeout,
+    &Options::algo, &Options::segment_size, &Options::scratch_size,
+    &Options::chunk_size, &Options::wan_flows, &Options::wan_cc, &Options::wan_pool, &Options::wan_retention,
+    &Options::warmup, &Options::socket_buffer, &Options::notsent_lowat,
+    &Options::busy_poll, &Options::log, &Options::log_file, &Options::warn_unused_env,
+};
+// clang-format on
+static_assert(std::size(kTable) == std::size(kFields));
+
+}  // namespace
+
+std::span<const OptionInfo> Options::Table() noexcept { return kTable; }
+
+std::span<const OptionField> OptionFields() noexcept { return kFields; }
+
+}  // namespace longhaul

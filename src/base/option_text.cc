@@ -1,0 +1,364 @@
+// Between an option's text and its field.
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "base/address.h"
+#include "base/log.h"
+#include "base/option_table.h"
+#include "base/parse.h"
+#include "base/text.h"
+
+namespace longhaul {
+namespace {
+
+// The bounds of a range such as "4K..64M" or "0..", as texts.
+struct Bounds {
+  std::string_view low;
+  std::string_view high;
+};
+
+Bounds BoundsOf(const OptionInfo& option) {
+  const std::string_view range = option.range;
+  const size_t dots = range.find("..");
+  if (dots == std::string_view::npos) return {};
+  return {range.substr(0, dots), range.substr(dots + 2)};
+}
+
+enum class Reading : uint8_t { kGood, kMistyped, kOutOfRange };
+
+template <typename T, typename Parse>
+Reading ReadInRange(const OptionInfo& option, std::string_view text,
+                    Parse parse, T* out) {
+  const auto value = parse(text);
+  if (!value) return Reading::kMistyped;
+  const Bounds bounds = BoundsOf(option);
+  if (!bounds.low.empty() && *value < *parse(bounds.low)) {
+    return Reading::kOutOfRange;
+  }
+  if (!bounds.high.empty() && *value > *parse(bounds.high)) {
+    return Reading::kOutOfRange;
+  }
+  *out = static_cast<T>(*value);
+  return Reading::kGood;
+}
+
+bool IsWord(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+}
+
+const char* Name(AddressFamily family) {
+  switch (family) {
+    case AddressFamily::kIpv4:
+      return "ipv4";
+    case AddressFamily::kIpv6:
+      return "ipv6";
+    case AddressFamily::kAuto:
+      break;
+  }
+  return "auto";
+}
+
+const char* Name(Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::kRing:
+      return "ring";
+    case Algorithm::kHierarchical:
+      return "hierarchical";
+    case Algorithm::kAuto:
+      break;
+  }
+  return "auto";
+}
+
+const char* Name(LogLevel level) { return NameOf(level); }
+
+template <typename T>
+constexpr bool kIsChoice = std::is_enum_v<T>;
+
+template <typename T>
+constexpr std::array<T, 0> kChoices;
+template <>
+constexpr std::array kChoices<AddressFamily> = {
+    AddressFamily::kAuto, AddressFamily::kIpv4, AddressFamily::kIpv6};
+template <>
+constexpr std::array kChoices<Algorithm> = {Algorithm::kAuto, Algorithm::kRing,
+                                            Algorithm::kHierarchical};
+template <>
+constexpr std::array kChoices<LogLevel> = {LogLevel::kError, LogLevel::kWarn,
+                                           LogLevel::kInfo, LogLevel::kDebug,
+                                           LogLevel::kTrace};
+
+// One Read per type of field. `auto` has been dealt with.
+
+Reading Read(const OptionInfo& option, std::string_view text,
+             std::string* out) {
+  if (option.type == OptionType::kWord && !IsWord(text)) {
+    return Reading::kMistyped;
+  }
+  if (option.type == OptionType::kAddress && !SplitHostPort(text).ok()) {
+    return Reading::kMistyped;
+  }
+  *out = text;
+  return Reading::kGood;
+}
+
+Reading Read(const OptionInfo&, std::string_view text, bool* out) {
+  const std::optional<bool> value = ParseBool(text);
+  if (!value) return Reading::kMistyped;
+  *out = *value;
+  return Reading::kGood;
+}
+
+Reading Read(const OptionInfo& option, std::string_view text, uint64_t* out) {
+  return ReadInRange(option, text, ParseSize, out);
+}
+
+Reading Read(const OptionInfo& option, std::string_view text, int32_t* out) {
+  int64_t value = 0;
+  const Reading reading = ReadInRange(option, text, ParseInteger, &value);
+  if (reading != Reading::kGood) return reading;
+  if (!std::in_range<int32_t>(value)) return Reading::kOutOfRange;
+  *out = static_cast<int32_t>(value);
+  return Reading::kGood;
+}
+
+Reading Read(const OptionInfo& option, std::string_view text,
+             std::chrono::nanoseconds* out) {
+  int64_t value = 0;
+  const Reading reading = ReadInRange(option, text, ParseTime, &value);
+  if (reading == Reading::kGood) *out = std::chrono::nanoseconds(value);
+  return reading;
+}
+
+Reading Read(const OptionInfo& option, std::string_view text, PortRange* out) {
+  const size_t dash = text.find('-');
+  int64_t low = 0;
+  const Reading reading =
+      ReadInRange(option, text.substr(0, dash), ParseInteger, &low);
+  if (reading != Reading::kGood) return reading;
+  int64_t high = low;  // one port is a range, too
+  if (dash != std::string_view::npos) {
+    const Reading second =
+        ReadInRange(option, text.substr(dash + 1), ParseInteger, &high);
+    if (second != Reading::kGood) return second;
+  }
+  if (low > high) return Reading::kMistyped;
+  *out = {static_cast<uint16_t>(low), static_cast<uint16_t>(high)};
+  return Reading::kGood;
+}
+
+Reading Read(const OptionInfo&, std::string_view text, InterfaceList* out) {
+  InterfaceList list;
+  if (text.starts_with('^')) {
+    list.exclude = true;
+    text = Trim(text.substr(1));
+  }
+  if (text.starts_with('=')) {
+    list.exact = true;
+    text = Trim(text.substr(1));
+  }
+  for (const std::string_view name : Split(text, ',')) {
+    // ^ and = are for the whole list, so they are no part of a name.
+    if (name.empty() || name.find_first_of("^=/ \t") != name.npos) {
+      return Reading::kMistyped;
+    }
+    list.names.emplace_back(name);
+  }
+  *out = std::move(list);
+  return Reading::kGood;
+}
+
+template <typename T>
+requires kIsChoice<T> Reading Read(const OptionInfo&, std::string_view text,
+                                   T* out) {
+  for (const T choice : kChoices<T>) {
+    if (!EqualIgnoringCase(text, Name(choice))) continue;
+    *out = choice;
+    return Reading::kGood;
+  }
+  return Reading::kMistyped;
+}
+
+template <typename T>
+Reading Read(const OptionInfo& option, std::string_view text,
+             std::optional<T>* out) {
+  T value{};
+  const Reading reading = Read(option, text, &value);
+  if (reading == Reading::kGood) *out = value;
+  return reading;
+}
+
+// And back. What is empty or nullopt is `auto`, written by the caller.
+
+std::string Write(const std::string& value) { return value; }
+std::string Write(bool value) { return value ? "y" : "n"; }
+std::string Write(uint64_t value) { return SizeText(value); }
+std::string Write(int32_t value) { return std::to_string(value); }
+std::string Write(std::chrono::nanoseconds value) {
+  return TimeText(value.count());
+}
+std::string Write(const PortRange& value) {
+  return Text("%d-%d", int{value.low}, int{value.high});
+}
+std::string Write(const InterfaceList& value) {
+  std::string text;
+  if (value.names.empty()) return text;
+  if (value.exclude) text += '^';
+  if (value.exact) text += '=';
+  for (size_t i = 0; i < value.names.size(); ++i) {
+    if (i > 0) text += ',';
+    text += value.names[i];
+  }
+  return text;
+}
+template <typename T>
+requires kIsChoice<T> std::string Write(T value) { return Name(value); }
+template <typename T>
+std::string Write(const std::optional<T>& value) {
+  return value ? Write(*value) : std::string();
+}
+
+std::string ChoiceList(std::string_view range) {
+  std::string list;
+  for (const std::string_view word : Split(range, '|')) {
+    if (!list.empty()) list += ", ";
+    list += word;
+  }
+  return list;
+}
+
+const char* FormOf(OptionType type) {
+  switch (type) {
+    case OptionType::kText:
+      return "any text";
+    case OptionType::kPath:
+      return "the path of a file";
+    case OptionType::kAddress:
+      return "host:port or [ipv6]:port, e.g. node0:29501";
+    case OptionType::kWord:
+      return "a name of letters, digits, _ and -, e.g. bbr";
+    case OptionType::kChoice:
+      return "one of ";
+    case OptionType::kCount:
+      return "an integer, e.g. 8";
+    case OptionType::kSize:
+      return "bytes or a number with K, M, G (powers of 1024), e.g. 4M";
+    case OptionType::kTime:
+      return "a number with ns, us, ms, s, m or h, e.g. 500ms";
+    case OptionType::kBool:
+      return "y or n";
+    case OptionType::kList:
+      return "names separated by commas, with ^ in front for all but these "
+             "and = for exact names, e.g. eth0,ib or ^docker";
+    case OptionType::kPorts:
+      return "low-high, e.g. 20000-20100";
+  }
+  return "";
+}
+
+}  // namespace
+
+const char* NameOf(OptionType type) noexcept {
+  switch (type) {
+    case OptionType::kText:
+      return "text";
+    case OptionType::kPath:
+      return "path";
+    case OptionType::kAddress:
+      return "address";
+    case OptionType::kWord:
+      return "word";
+    case OptionType::kChoice:
+      return "choice";
+    case OptionType::kCount:
+      return "integer";
+    case OptionType::kSize:
+      return "size";
+    case OptionType::kTime:
+      return "time";
+    case OptionType::kBool:
+      return "y/n";
+    case OptionType::kList:
+      return "list";
+    case OptionType::kPorts:
+      return "ports";
+  }
+  return "?";
+}
+
+std::string AcceptedForm(const OptionInfo& option) {
+  std::string form = FormOf(option.type);
+  if (option.type == OptionType::kChoice) {
+    return form + ChoiceList(option.range);  // `auto` is among them
+  }
+  const Bounds bounds = BoundsOf(option);
+  if (!bounds.high.empty()) {
+    form += Text(", between %s and %s", std::string(bounds.low).c_str(),
+                 std::string(bounds.high).c_str());
+  } else if (!bounds.low.empty()) {
+    form += ", at least " + std::string(bounds.low);
+  }
+  if (option.takes_auto) form += ", or auto";
+  return form;
+}
+
+int FindOption(std::string_view name) noexcept {
+  const std::span<const OptionInfo> table = Options::Table();
+  for (size_t row = 0; row < table.size(); ++row) {
+    if (EqualIgnoringCase(name, table[row].environment) ||
+        EqualIgnoringCase(name, table[row].key)) {
+      return static_cast<int>(row);
+    }
+  }
+  return -1;
+}
+
+Status SetOption(int row, std::string_view source, std::string_view value,
+                 Options* options) {
+  const OptionInfo& option = Options::Table()[static_cast<size_t>(row)];
+  const std::string_view text = Trim(value);
+  const Reading reading = std::visit(
+      [&](auto field) {
+        auto read = std::remove_cvref_t<decltype(options->*field)>{};
+        const bool is_auto =
+            option.takes_auto && EqualIgnoringCase(text, "auto");
+        const bool is_unset = option.type == OptionType::kPath && text.empty();
+        if (!is_auto && !is_unset) {
+          const Reading result = Read(option, text, &read);
+          if (result != Reading::kGood) return result;
+        }
+        options->*field = std::move(read);
+        return Reading::kGood;
+      },
+      OptionFields()[static_cast<size_t>(row)]);
+  if (reading == Reading::kGood) return {};
+  const std::string what =
+      reading == Reading::kOutOfRange
+          ? "out of range"
+          : Text("not %s %s",
+                 option.type == OptionType::kAddress ||
+                         option.type == OptionType::kCount
+                     ? "an"
+                     : "a",
+                 option.type == OptionType::kBool    ? "yes or no"
+                 : option.type == OptionType::kPorts ? "range of ports"
+                                                     : NameOf(option.type));
+  return {StatusCode::kInvalidArgument,
+          Text("%s=%s: %s; write %s", std::string(source).c_str(),
+               std::string(value).c_str(), what.c_str(),
+               AcceptedForm(option).c_str())};
+}
+
+std::string OptionText(int row, const Options& options) {
+  const OptionInfo& option = Options::Table()[static_cast<size_t>(row)];
+  std::string text =
+      std::visit([&](auto field) { return Write(options.*field); },
+                 OptionFields()[static_cast<size_t>(row)]);
+  return text.empty() && option.takes_auto ? "auto" : text;
+}
+
+}  // namespace longhaul
