@@ -1,6 +1,7 @@
 // Where words for people go. A Context owns one Logger and lends it to all it
 // owns; there is no global one.
 //
+//   log.Write(LogLevel::kWarn, "path to site %s lost: %s", site, why);
 //   longhaul: [warn] node0:4711 rank 3: path to site paris lost: reset
 //
 // Who first knows of a fault logs it, once; who passes it on does not.
@@ -61,11 +62,6 @@ class Logger {
     rank_.store(rank, std::memory_order_relaxed);
   }
 
-  [[gnu::format(printf, 2, 3)]] void Error(const char* format, ...);
-  [[gnu::format(printf, 2, 3)]] void Warn(const char* format, ...);
-  [[gnu::format(printf, 2, 3)]] void Info(const char* format, ...);
-  [[gnu::format(printf, 2, 3)]] void Debug(const char* format, ...);
-  [[gnu::format(printf, 2, 3)]] void Trace(const char* format, ...);
   [[gnu::format(printf, 3, 4)]] void Write(LogLevel level, const char* format,
                                            ...);
   /// The first line of each key; later ones are dropped.
@@ -75,6 +71,7 @@ class Logger {
  private:
   void WriteArguments(LogLevel level, const char* format, va_list arguments);
 
+  const std::string host_;
   std::atomic<LogLevel> level_;
   std::atomic<int32_t> rank_{-1};
   std::mutex mutex_;  // guards the sink's calls and seen_
