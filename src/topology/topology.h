@@ -94,8 +94,9 @@ class Topology {
   /// Bits/s, all ranks of the site together; kDefaultWanRate if not stated.
   double WanUp(SiteIndex site) const;
   double WanDown(SiteIndex site) const;
-  /// Bits/s from one site to another: the least of the sender's up, the
-  /// receiver's down and the sum of the stated paths. `from` != `to`.
+  /// Bits/s from one site to another: the least of what is stated of the
+  /// sender's up, the receiver's down and the sum of their paths (unless one of
+  /// them has no rate); kDefaultWanRate if nothing is. `from` != `to`.
   double RateBetween(SiteIndex from, SiteIndex to) const;
   /// One way, the shortest of the stated paths; kDefaultWanDelay if none is
   /// stated, kDefaultLanDelay within a site.
