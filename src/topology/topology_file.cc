@@ -1,0 +1,134 @@
+#include "topology/topology_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/parse.h"
+#include "base/text.h"
+#include "topology/topology_toml.h"
+
+namespace longhaul {
+
+Result<TopologyFile> TopologyFile::Parse(std::string_view text,
+                                         std::string_view name) {
+  return ParseTopologyToml(text, name);
+}
+
+Result<TopologyFile> TopologyFile::Read(const std::string& path) {
+  const auto refuse = [&] {
+    return Status(
+        StatusCode::kInvalidArgument,
+        Text("topology file %s: %s", path.c_str(), std::strerror(errno)));
+  };
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return refuse();
+  std::string text;
+  char block[16384];
+  ssize_t got = 0;
+  do {
+    got = read(descriptor, block, sizeof(block));
+    if (got > 0) text.append(block, static_cast<size_t>(got));
+  } while (got > 0 || (got < 0 && errno == EINTR));
+  const int error = errno;
+  close(descriptor);
+  errno = error;
+  if (got < 0) return refuse();
+  return Parse(text, path);
+}
+
+namespace {
+
+bool AnyFits(const std::vector<std::string>& patterns, std::string_view host) {
+  return std::any_of(
+      patterns.begin(), patterns.end(),
+      [&](const std::string& pattern) { return MatchesGlob(pattern, host); });
+}
+
+std::string_view FirstLabel(std::string_view host) {
+  return host.substr(0, host.find('.'));
+}
+
+bool Lists(const std::vector<std::string>& patterns, std::string_view host) {
+  return AnyFits(patterns, host) || AnyFits(patterns, FirstLabel(host));
+}
+
+}  // namespace
+
+SiteIndex TopologyFile::SiteOfHost(std::string_view host) const {
+  for (const std::string_view name : {host, FirstLabel(host)}) {
+    for (size_t site = 0; site < sites.size(); ++site) {
+      const std::vector<std::string>& hosts = sites[site].hosts;
+      if (std::find(hosts.begin(), hosts.end(), name) != hosts.end()) {
+        return static_cast<SiteIndex>(site);
+      }
+    }
+  }
+  for (size_t site = 0; site < sites.size(); ++site) {
+    if (Lists(sites[site].hosts, host)) return static_cast<SiteIndex>(site);
+  }
+  return -1;
+}
+
+bool TopologyFile::HostHasWan(SiteIndex site, std::string_view host) const {
+  return !Lists(sites[static_cast<size_t>(site)].no_wan_hosts, host);
+}
+
+SiteIndex TopologyFile::FindSite(std::string_view name) const {
+  for (size_t site = 0; site < sites.size(); ++site) {
+    if (sites[site].spec.name == name) return static_cast<SiteIndex>(site);
+  }
+  return -1;
+}
+
+Result<std::string> ChooseSite(std::string_view option,
+                               const TopologyFile* file,
+                               std::string_view host) {
+  if (!option.empty()) return std::string(option);
+  if (file == nullptr) return std::string(kDefaultSite);
+  const SiteIndex site = file->SiteOfHost(host);
+  if (site >= 0) return file->sites[static_cast<size_t>(site)].spec.name;
+  return Status(StatusCode::kInvalidArgument,
+                Text("host %s is in no site of the topology file; add it to "
+                     "the hosts of one, or set LONGHAUL_SITE",
+                     std::string(host).c_str()));
+}
+
+Result<Topology> MakeTopology(const std::vector<Member>& members,
+                              const TopologyFile* file) {
+  std::vector<SiteSpec> sites;
+  std::vector<SiteIndex> from_file(file ? file->sites.size() : 0, -1);
+  std::vector<RankSpec> ranks;
+  for (const Member& member : members) {
+    auto found = std::find_if(
+        sites.begin(), sites.end(),
+        [&](const SiteSpec& site) { return site.name == member.site; });
+    const auto index = static_cast<SiteIndex>(found - sites.begin());
+    const SiteIndex known = file ? file->FindSite(member.site) : -1;
+    if (found == sites.end()) {
+      if (known >= 0) {
+        from_file[static_cast<size_t>(known)] = index;
+        sites.push_back(file->sites[static_cast<size_t>(known)].spec);
+      } else {
+        sites.push_back({member.site, {}, {}});
+      }
+    }
+    const bool wan =
+        member.wan && (known < 0 || file->HostHasWan(known, member.host));
+    ranks.push_back({index, member.process, wan, member.host});
+  }
+  std::vector<PathSpec> paths;
+  for (const PathSpec& path : file ? file->paths : std::vector<PathSpec>()) {
+    PathSpec used = path;
+    used.a = from_file[static_cast<size_t>(path.a)];
+    used.b = from_file[static_cast<size_t>(path.b)];
+    if (used.a >= 0 && used.b >= 0) paths.push_back(used);
+  }
+  return Topology::Make(std::move(sites), std::move(ranks), std::move(paths));
+}
+
+}  // namespace longhaul
