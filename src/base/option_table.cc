@@ -65,10 +65,10 @@ constexpr OptionInfo kTable[] = {
      "auto is bbr where this process may choose it, else the host's default; system leaves the host's default."},
     {"LONGHAUL_WAN_POOL", "wan_pool", OptionType::kSize, true, "auto", "bytes", "64K..64G", "", kWan,
      "Receive memory per WAN peer for data that arrives before anyone asked for it. "
-     "Should hold at least the line's rate times its round-trip time; auto follows what is measured."},
+     "Should hold at least the line's rate times its round-trip time."},
     {"LONGHAUL_WAN_RETENTION", "wan_retention", OptionType::kSize, true, "auto", "bytes", "64K..64G", "", kWan,
      "Memory per WAN peer for data sent and not yet acknowledged, which is sent again if a flow dies. "
-     "Bounds what is in flight: at least the line's rate times its round-trip time; auto follows what is measured."},
+     "Bounds what is in flight: at least the line's rate times its round-trip time."},
     {"LONGHAUL_WARMUP", "warmup", OptionType::kSize, true, "auto", "bytes", "0..1G", "", kWan,
      "Bytes sent to each WAN peer at the start to open the congestion windows before the first collective; 0 sends none."},
     {"LONGHAUL_SOCKET_BUFFER", "socket_buffer", OptionType::kSize, true, "auto", "bytes", "4K..1G", "", kWan,
@@ -80,7 +80,7 @@ constexpr OptionInfo kTable[] = {
 
     {"LONGHAUL_BUSY_POLL", "busy_poll", OptionType::kTime, false, "0", "seconds", "0..1s", "", kRunning,
      "How long an engine spins after its last event before it sleeps. "
-     "Trades a core for a few microseconds per wake-up."},
+     "Trades a core for quicker answers."},
     {"LONGHAUL_LOG", "log", OptionType::kChoice, false, "warn", "", "error|warn|info|debug|trace", "NCCL_DEBUG", kRunning,
      "What is logged: each level includes those before it."},
     {"LONGHAUL_LOG_FILE", "log_file", OptionType::kPath, false, "", "", "", "", kRunning,
