@@ -54,7 +54,7 @@ ControlServer::ControlServer(std::string path)
 
 ControlServer::~ControlServer() { ::unlink(path_.c_str()); }
 
-File ControlServer::Accept() {
+File ControlServer::Accept() const {
   return File(::accept4(fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 

@@ -23,7 +23,7 @@ class ControlServer {
 
   int fd() const { return listener_.fd(); }
   // The next caller, or a file that is not ok.
-  File Accept();
+  File Accept() const;
 
   using Handler = std::function<std::string(std::span<const std::string>)>;
   // Answers one message; false when the caller has gone. What the handler

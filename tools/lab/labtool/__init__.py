@@ -1,0 +1,1 @@
+"""The command `lab`: network namespaces as hosts, emulated links between."""
