@@ -23,7 +23,7 @@ class UniqueFd {
   UniqueFd& operator=(const UniqueFd&) = delete;
 
   int get() const noexcept { return fd_; }
-  explicit operator bool() const noexcept { return fd_ >= 0; }
+  bool valid() const noexcept { return fd_ >= 0; }
   /// Gives the descriptor away.
   int Release() noexcept { return std::exchange(fd_, -1); }
   /// Closes what is owned and owns `fd` from now on.
