@@ -79,6 +79,8 @@ SipTag ProofOf(const Hello& hello, const SipKey& secret,
 
 /// The bytes of `hello`, its proof as it stands.
 HelloBytes EncodeHello(const Hello& hello);
+/// Whether bytes that begin so may become a hello. A few suffice to tell.
+bool MayBeHello(std::span<const uint8_t> beginning);
 /// kCorrupt unless magic, enumerators, flow numbers and the version range make
 /// sense. Says nothing of who sent it.
 Result<Hello> DecodeHello(std::span<const uint8_t, kHelloSize> in);

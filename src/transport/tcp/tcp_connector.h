@@ -32,9 +32,9 @@ class FlowOpener {
   /// engine.
   virtual void FlowOpened(uint16_t flow, UniqueFd fd, const Hello& theirs,
                           TimePoint now) = 0;
-  /// kTimedOut or kUnreachable: the deadline has passed; kInvalidArgument or
-  /// kUnsupported: every address has refused for good. The text names the peer
-  /// and what each address said.
+  /// kTimedOut: the deadline has passed; kInvalidArgument or kUnsupported:
+  /// every address has refused for good. The text names the peer and what each
+  /// address said.
   virtual void FlowFailed(uint16_t flow, const Status& why, TimePoint now) = 0;
 };
 
@@ -53,15 +53,14 @@ class TcpConnector {
     uint16_t flow_count = 1;
     TimePoint deadline = kNever;
     Duration stagger = 250 * kMillisecond;     ///< before the next address
-    Duration hello_timeout = 5 * kSecond;      ///< for an answer
+    Duration attempt_timeout = 5 * kSecond;    ///< to connect; again, to answer
     Duration first_pause = 50 * kMillisecond;  ///< before the second round;
     Duration longest_pause = 2 * kSecond;      ///< doubles up to this
   };
 
   /// Begins at once; calls come from engine turns. `opener` and `log` must
   /// outlive it.
-  TcpConnector(Engine& engine, Config config, FlowOpener& opener, Logger& log,
-               TimePoint now);
+  TcpConnector(Engine& engine, Config config, FlowOpener& opener, Logger& log);
   ~TcpConnector();
   TcpConnector(const TcpConnector&) = delete;
   TcpConnector& operator=(const TcpConnector&) = delete;
@@ -69,6 +68,7 @@ class TcpConnector {
  private:
   class Flow;
   class Attempt;
+  Hello Question(uint16_t flow) const;
 
   Engine& engine_;
   const Config config_;

@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/address.h"
@@ -29,7 +30,7 @@ class FlowAcceptor {
   virtual ~FlowAcceptor() = default;
   /// A process of this job asks for a flow: our answer, of which capabilities,
   /// shared_credit and stream_reserve are used; or why not (kExhausted: it may
-  /// try again).
+  /// try again). Accepted follows at once, unless the answer cannot be sent.
   virtual Result<Hello> Accept(const Hello& theirs, TimePoint now) = 0;
   /// The answer is written; the flow is yours, not watched by any engine.
   virtual void Accepted(UniqueFd flow, const Hello& theirs, TimePoint now) = 0;
@@ -45,7 +46,8 @@ class TcpListener {
     size_t max_half_open = 64;  ///< beyond, the oldest is dropped
   };
 
-  /// kUnreachable if an address cannot be listened on, with the reason.
+  /// kUnreachable or kExhausted if an address cannot be listened on, with the
+  /// reason.
   /// `acceptor` and `log` must outlive it.
   static Result<std::unique_ptr<TcpListener>> Open(Engine& engine,
                                                    Config config,
@@ -56,7 +58,8 @@ class TcpListener {
   TcpListener& operator=(const TcpListener&) = delete;
 
   /// Begins to accept hellos that fit `policy`. Again: replaces the policy.
-  void Start(const HelloPolicy& policy);
+  /// kExhausted if out of descriptors.
+  Status Start(const HelloPolicy& policy);
 
   /// Where it listens, ports filled in, in the order of the configuration.
   const std::vector<Address>& addresses() const { return addresses_; }
@@ -70,7 +73,9 @@ class TcpListener {
               Logger& log);
   void Admit(UniqueFd fd, TimePoint now);
   std::unique_ptr<HalfOpen> Take(HalfOpen& item);
-  void Greet(HalfOpen& item, const HelloBytes& bytes, TimePoint now);
+  void Greet(HalfOpen& from, const HelloBytes& bytes, TimePoint now);
+  Hello Ask(const Hello& theirs, const std::string& from, TimePoint now);
+  bool Answer(int fd, const Hello& theirs, Hello answer) const;
 
   Engine& engine_;
   const Config config_;

@@ -65,7 +65,8 @@ Result<UniqueFd> OpenTcpSocket(AddressFamily family,
 Status ConfigureFlow(int fd, const TcpSettings& settings, LinkClass link);
 
 /// Listens at `at`; a port of 0 is taken from `ports`, or left to the kernel.
-/// kUnreachable if no port is free or the address is not this host's.
+/// kExhausted if no port is free, kUnreachable if the address is not this
+/// host's. IPv6's any address serves IPv4 too.
 Result<UniqueFd> ListenTcp(const Address& at,
                            const std::optional<PortRange>& ports,
                            const TcpSettings& settings);
@@ -74,7 +75,8 @@ Status BindSource(int fd, const Address& source);
 /// Begins to connect. True if done, false if on its way; poll for output, then
 /// ConnectOutcome. kUnreachable with the reason if refused at once.
 Result<bool> BeginConnect(int fd, const Address& to);
-/// Why the connect failed; OK if it has not.
+/// Why the connect failed; OK if it has not. Also fails for a socket that has
+/// been connected to itself, as may happen on loopback.
 Status ConnectOutcome(int fd);
 
 /// No address (kAuto) if the socket has none.
