@@ -1,0 +1,146 @@
+// All there is between this process and one other: messages matched by name,
+// over one or several flows, with retention, credit and acknowledgements
+// between sites (docs/adr/0001), liveness, notices and an orderly end.
+//
+// A connection may be used before its first flow is there: sends wait. It is
+// broken for good, and says so to every observer, when its last flow is lost
+// without a goodbye, when the peer is silent for the time-out while something
+// is expected of it, or when the peer breaks the protocol. Every op handed in
+// comes back through its listener, whatever happens.
+//
+// Engine thread only.
+#pragma once
+
+#include <longhaul/status.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "path/flow.h"
+#include "path/inbox.h"
+#include "path/message.h"
+#include "path/outbox.h"
+#include "path/warm_up.h"
+
+namespace longhaul {
+
+struct ConnectionConfig {
+  std::string peer;  ///< for messages: "rank 3 (node7, site paris)"
+  OutboxConfig outbox;
+  InboxConfig inbox;
+  Duration timeout = 60 * kSecond;  ///< a silent peer is given up after this
+  uint64_t warm_up_bytes = 0;       ///< padding sent at the start, at most
+};
+
+struct ConnectionCounters {
+  OutboxCounters out;
+  InboxCounters in;
+  uint64_t padding_bytes = 0;
+  uint64_t flows_lost = 0;
+  size_t flows = 0;
+  EndpointStats transport;  ///< summed over flows; times of the best one
+};
+
+class Connection final : public ChunkSink, private Pollable {
+ public:
+  Connection(Engine& engine, BlockPool& pool, ConnectionConfig config);
+  ~Connection() override;
+
+  /// Takes over an endpoint whose sink is to be this connection.
+  void AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now);
+  /// Breaks the connection from outside: it could not be opened, say.
+  void Break(const Status& why);
+
+  const std::string& peer() const { return config_.peer; }
+  /// Ok, or what broke it.
+  const Status& status() const { return status_; }
+
+  void Attach(uint32_t communicator, MessageObserver& observer);
+  void Detach(uint32_t communicator);
+
+  void Send(SendOp& op);
+  void Recv(RecvOp& op);
+  void Cancel(SendOp& op, const Status& why);
+  void Cancel(RecvOp& op, const Status& why);
+  void Forget(uint32_t communicator, uint32_t epoch, uint64_t sequence);
+  void ForEachUnexpected(uint32_t communicator, uint32_t epoch,
+                         uint64_t sequence,
+                         const std::function<void(const ChunkHeader&)>& visit);
+
+  /// Tells the peer's communicator, after what was sent before.
+  void Tell(const Notice& notice);
+
+  /// Begins the end: what was sent is seen off, goodbye is said. `closed()`
+  /// turns true in bounded time.
+  void StartClose(TimePoint now);
+  bool closed() const { return closing_ == Closing::kClosed; }
+
+  ConnectionCounters Counters() const;
+
+  // ChunkSink
+  Buffer Place(Endpoint& from, const ChunkHeader& header,
+               TimePoint now) override;
+  void Arrived(Endpoint& from, const ChunkHeader& header, Buffer payload,
+               TimePoint now) override;
+  void Sent(Endpoint& from, void* cookie) override;
+  void Writable(Endpoint& from) override;
+  void Failed(Endpoint& from, const Status& why) override;
+
+ private:
+  enum class Closing : uint8_t {
+    kOpen,
+    kFlushing,
+    kGoodbye,
+    kFinishing,
+    kClosed
+  };
+
+  void Poll(uint32_t events, TimePoint now) override;
+  void FlushControl();
+  template <typename Entry>
+  bool SendEntries(FrameKind kind, size_t entry_size,
+                   std::vector<Entry>* entries);
+  bool SendControl(const ChunkHeader& header, std::span<const uint8_t> payload);
+  void SendPadding(TimePoint now);
+  void CheckLiveness(TimePoint now);
+  void AdvanceClose(TimePoint now);
+  bool Expecting() const;
+  Status TakeEntries(const ChunkHeader& header, const uint8_t* payload);
+  Status TakeNotice(const ChunkHeader& header, const uint8_t* payload);
+  Flow* FlowOf(const Endpoint& endpoint);
+  void LoseFlow(Flow& flow);
+  bool HasFlow() const;
+  void Fault(const Status& why);
+
+  ConnectionConfig config_;
+  Inbox inbox_;
+  Outbox outbox_;
+  std::vector<std::unique_ptr<Flow>> flows_;
+  std::vector<std::unique_ptr<Endpoint>> lost_;  ///< destroyed in Poll
+  Status status_;
+
+  std::vector<CreditEntry> credits_;
+  std::vector<uint8_t> control_out_;
+  bool advertise_ = false;  ///< tell the peer all credit and grants again
+  bool pong_due_ = false;
+  uint64_t pong_value_ = 0;
+  uint64_t notices_ = 0;
+
+  FrameCookie padding_cookie_;
+  WarmUp warm_up_;
+  uint64_t padding_bytes_ = 0;
+  uint64_t flows_lost_ = 0;
+
+  TimePoint last_heard_ = 0;
+  TimePoint expecting_since_ = kNever;
+  TimePoint last_ping_ = 0;
+  Duration rtt_ = 0;  ///< by ping; 0: unknown
+  bool peer_left_ = false;
+  Closing closing_ = Closing::kOpen;
+  TimePoint close_deadline_ = kNever;
+};
+
+}  // namespace longhaul
