@@ -1,8 +1,10 @@
 """The emulator processes: finding the program, starting one, talking to it."""
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -64,22 +66,23 @@ class Emulator:
             raise LabError(answer["error"])
         return answer
 
-    def stop(self) -> None:
-        """Ends it, whatever state it is in; returns when it is gone."""
-        try:
+    def quit(self) -> None:
+        """Asks it to end; see `wait`."""
+        with contextlib.suppress(OSError, ValueError, LabError):
             self.ask("quit")
-        except (OSError, ValueError, LabError):
-            pass
+
+    def wait(self) -> None:
+        """Returns when it is gone: by itself, or killed after a second."""
         if not self.pid_file.exists():
             return
         pid = int(self.pid_file.read_text(encoding="ascii"))
-        for patience in (100, 1000):
-            for _ in range(patience):
-                if not _is_emulator(pid):
-                    return
-                time.sleep(0.01)
-            if _is_emulator(pid):
-                os.kill(pid, 9)
+        for attempt in range(1000):
+            if not _is_emulator(pid):
+                return
+            if attempt == 100:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
 
 
 def _is_emulator(pid: int) -> bool:

@@ -85,8 +85,11 @@ class Lab:
             shutil.rmtree(self._folder)
 
     def _dismantle(self) -> None:
-        for link in self.plan.links:
-            self.emulator(link).stop()
+        emulators = [self.emulator(link) for link in self.plan.links]
+        for emulator in emulators:
+            emulator.quit()
+        for emulator in emulators:
+            emulator.wait()
         here = machine.namespaces()
         mine = [ns for ns in self.plan.namespaces() if ns in here]
         for sig, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0)):
