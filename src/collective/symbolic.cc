@@ -1,0 +1,281 @@
+#include "collective/symbolic.h"
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "collective/expressions.h"
+#include "collective/validator.h"
+
+namespace longhaul {
+namespace {
+
+using Id = Expressions::Id;
+
+Status Bad(std::string text) {
+  return {StatusCode::kInvalidArgument, std::move(text)};
+}
+
+// A step of a rank.
+struct Place {
+  size_t rank;
+  uint32_t step;
+};
+
+// One performance of all schedules.
+class Play {
+ public:
+  Play(std::span<const Schedule> ranks, Expressions& expressions, bool in_place)
+      : schedules_(ranks), expressions_(expressions), in_place_(in_place) {
+    for (size_t r = 0; r < ranks.size(); ++r) states_.push_back(StateOf(r));
+  }
+
+  Status Run() {
+    for (size_t r = 0; r < schedules_.size(); ++r) {
+      for (uint32_t i = 0; i < schedules_[r].steps.size(); ++i) {
+        if (states_[r].missing[i] == 0) ready_.push_back({r, i});
+      }
+    }
+    while (!ready_.empty()) {
+      const Place place = ready_.back();
+      ready_.pop_back();
+      Status s = Start(place);
+      if (!s.ok()) return s;
+    }
+    return CheckEnd();
+  }
+
+  const std::vector<Id>& OutputOf(size_t rank) const {
+    return states_[rank].memory[in_place_ ? 0 : 1];
+  }
+
+ private:
+  using Known = std::vector<bool>;  // which ranks are known to have started
+
+  struct State {
+    std::vector<Id> memory[3];      // by Space
+    std::vector<uint32_t> missing;  // dependencies not complete, by step
+    std::vector<std::vector<uint32_t>> successors;  // by step
+    std::vector<bool> done;                         // by step
+    std::vector<Known> known;                       // by step
+  };
+
+  State StateOf(size_t rank) const {
+    const Schedule& schedule = schedules_[rank];
+    const size_t n = schedule.steps.size();
+    State state;
+    for (uint64_t e = 0; e < schedule.count; ++e) {
+      state.memory[0].push_back(expressions_.Leaf(static_cast<Rank>(rank), e));
+    }
+    state.memory[1].assign(schedule.count, Expressions::kNothing);
+    state.memory[2].assign(schedule.scratch_count, Expressions::kNothing);
+    state.successors.resize(n);
+    state.done.assign(n, false);
+    Known self(schedules_.size(), false);
+    self[rank] = true;
+    state.known.assign(n, self);
+    for (uint32_t i = 0; i < n; ++i) {
+      const auto dependencies = schedule.DependenciesOf(schedule.steps[i]);
+      state.missing.push_back(static_cast<uint32_t>(dependencies.size()));
+      for (const uint32_t d : dependencies) state.successors[d].push_back(i);
+    }
+    return state;
+  }
+
+  const Step& StepAt(Place p) const { return schedules_[p.rank].steps[p.step]; }
+  Id* At(size_t rank, const Extent& extent) {
+    const bool alias = in_place_ && extent.space == Space::kOutput;
+    const size_t space = alias ? 0 : static_cast<size_t>(extent.space);
+    return states_[rank].memory[space].data() + extent.offset;
+  }
+  static std::string Where(Place p) {
+    return Text("rank %zu, step %u", p.rank, p.step);
+  }
+
+  Status Start(Place place) {
+    const Step& step = StepAt(place);
+    switch (step.kind) {
+      case StepKind::kReduce:
+      case StepKind::kCopy: {
+        Status s = Compute(place);
+        if (s.ok()) Complete(place);
+        return s;
+      }
+      case StepKind::kSend:
+        return Meet({static_cast<Rank>(place.rank), step.peer, step.message},
+                    place);
+      case StepKind::kRecv:
+        return Meet({step.peer, static_cast<Rank>(place.rank), step.message},
+                    place);
+    }
+    return {};
+  }
+
+  Status Compute(Place place) {
+    const Step& step = StepAt(place);
+    std::vector<Id> operands(step.source_count);
+    for (uint64_t e = 0; e < step.target.count; ++e) {
+      size_t i = 0;
+      for (const Extent& source : schedules_[place.rank].SourcesOf(step)) {
+        operands[i++] = At(place.rank, source)[e];
+      }
+      const Id sum = expressions_.Add(operands, step.final);
+      if (sum == Expressions::kNothing) {
+        return Bad(Where(place) + ": " + expressions_.fault());
+      }
+      At(place.rank, step.target)[e] = sum;
+    }
+    return {};
+  }
+
+  using Message = std::tuple<Rank, Rank, uint32_t>;  // from, to, number
+
+  // The second of a message's two ends to start moves it.
+  Status Meet(Message message, Place place) {
+    const auto [waiting, first] = waiting_.emplace(message, place);
+    if (first) return {};
+    const Place other = waiting->second;
+    waiting_.erase(waiting);
+    const bool sends = StepAt(place).kind == StepKind::kSend;
+    return Move(sends ? place : other, sends ? other : place);
+  }
+
+  Status Move(Place from, Place to) {
+    const Extent& source = schedules_[from.rank].SourcesOf(StepAt(from))[0];
+    const Extent& target = StepAt(to).target;
+    if (source.count != target.count) {
+      return Bad(Where(from) +
+                 Text(" sends %llu elements to ",
+                      static_cast<unsigned long long>(source.count)) +
+                 Where(to) + ", which expects another number");
+    }
+    for (uint64_t e = 0; e < source.count; ++e) {
+      const Id value = At(from.rank, source)[e];
+      if (value == Expressions::kNothing) {
+        return Bad(Where(from) + ": sends memory nobody has written");
+      }
+      At(to.rank, target)[e] = value;
+    }
+    Learn(to, states_[from.rank].known[from.step]);
+    Complete(from);
+    Complete(to);
+    return {};
+  }
+
+  void Learn(Place place, const Known& more) {
+    Known& known = states_[place.rank].known[place.step];
+    for (size_t r = 0; r < known.size(); ++r) {
+      if (more[r]) known[r] = true;
+    }
+  }
+
+  void Complete(Place place) {
+    State& state = states_[place.rank];
+    state.done[place.step] = true;
+    for (const uint32_t next : state.successors[place.step]) {
+      Learn({place.rank, next}, state.known[place.step]);
+      if (--state.missing[next] == 0) ready_.push_back({place.rank, next});
+    }
+  }
+
+  Status CheckEnd() const {
+    for (size_t r = 0; r < states_.size(); ++r) {
+      Known known(states_.size(), false);
+      for (uint32_t i = 0; i < states_[r].done.size(); ++i) {
+        if (!states_[r].done[i]) {
+          return Bad(Where({r, i}) + " waits for ever");
+        }
+        for (size_t other = 0; other < known.size(); ++other) {
+          if (states_[r].known[i][other]) known[other] = true;
+        }
+      }
+      for (size_t other = 0; other < known.size(); ++other) {
+        if (!known[other]) {
+          return Bad(
+              Text("rank %zu is done without word of rank %zu", r, other));
+        }
+      }
+    }
+    return {};
+  }
+
+  std::span<const Schedule> schedules_;
+  Expressions& expressions_;
+  bool in_place_;
+  std::vector<State> states_;
+  std::vector<Place> ready_;
+  std::map<Message, Place> waiting_;  // ends that wait for the other
+};
+
+Status CheckElement(const Expressions& expressions, size_t rank, uint64_t e,
+                    Id value, Id expected) {
+  const std::string where = Text("rank %zu, output element %llu", rank,
+                                 static_cast<unsigned long long>(e));
+  if (value == Expressions::kNothing) return Bad(where + " is never written");
+  if (!expressions.IsFinal(value)) return Bad(where + " is not final");
+  if (expressions.ElementOf(value) != e) {
+    return Bad(where + " is the sum of another element");
+  }
+  for (const uint32_t times : expressions.ContributionsTo(value)) {
+    if (times != 1) return Bad(where + Text(" has a rank %u times", times));
+  }
+  if (value != expected) {
+    return Bad(where + " is added in another order than on rank 0");
+  }
+  return {};
+}
+
+Status CheckRoutes(std::span<const Schedule> ranks, const Topology& topology) {
+  for (size_t r = 0; r < ranks.size(); ++r) {
+    const auto self = static_cast<Rank>(r);
+    for (const Step& step : ranks[r].steps) {
+      if (step.peer < 0 || topology.SameSite(self, step.peer)) continue;
+      if (!topology.HasWan(self) || !topology.HasWan(step.peer)) {
+        return Bad(
+            Text("ranks %d and %d exchange a message between sites, but "
+                 "not both have WAN access",
+                 self, step.peer));
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status CheckAllReduce(std::span<const Schedule> ranks,
+                      const Topology& topology) {
+  if (ranks.size() != static_cast<size_t>(topology.size())) {
+    return Bad("one schedule per rank is needed");
+  }
+  for (size_t r = 0; r < ranks.size(); ++r) {
+    if (ranks[r].count != ranks[0].count) return Bad("the counts differ");
+    Status s =
+        ValidateSchedule(ranks[r], static_cast<Rank>(r), topology.size());
+    if (!s.ok()) return s;
+  }
+  Status routes = CheckRoutes(ranks, topology);
+  if (!routes.ok()) return routes;
+
+  Expressions expressions(topology.size());
+  std::vector<Id> expected;
+  for (const bool in_place : {false, true}) {
+    Play play(ranks, expressions, in_place);
+    Status s = play.Run();
+    if (!s.ok()) return s;
+    if (expected.empty()) expected = play.OutputOf(0);
+    for (size_t r = 0; r < ranks.size(); ++r) {
+      for (uint64_t e = 0; e < ranks[r].count; ++e) {
+        s = CheckElement(expressions, r, e, play.OutputOf(r)[e], expected[e]);
+        if (!s.ok()) return s;
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace longhaul

@@ -1,0 +1,27 @@
+// Whether one rank's schedule is well formed, whatever the others do.
+//
+// Pure functions; any thread.
+#pragma once
+
+#include <longhaul/status.h>
+#include <longhaul/types.h>
+
+#include "collective/schedule.h"
+
+namespace longhaul {
+
+/// Of rank `self` of `size`: kinds have the operands they need, all of one
+/// length; indices and extents are in range; only output and scratch are
+/// written; dependencies come before their step; a peer's message number is
+/// used once each way; a target is a source's memory or does not touch it.
+///
+/// And no race: of any two steps that touch the same memory, one writing, one
+/// comes after the other by dependencies alone, with input and output taken as
+/// the same memory (which covers the case that they are not). A receive counts
+/// as writing from the moment its dependencies are complete.
+///
+/// kInvalidArgument names the step. Memory and time grow with the square of
+/// the steps.
+Status ValidateSchedule(const Schedule& schedule, Rank self, Rank size);
+
+}  // namespace longhaul
