@@ -1,0 +1,147 @@
+#include "collective/segment_plan.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "collective/hierarchical.h"
+#include "collective/ring.h"
+
+namespace longhaul {
+namespace {
+
+constexpr uint64_t kLeastPart = uint64_t{64} << 10;  // bytes
+constexpr uint64_t kLargestPart = uint64_t{512} << 10;
+constexpr uint64_t kDepth = 16;    // segments of a vector between the two
+constexpr uint64_t kAligned = 64;  // elements; at least a cache line
+constexpr uint64_t kMaxCount = uint64_t{1} << 53;
+
+constexpr uint64_t CeilDivide(uint64_t a, uint64_t b) {
+  return a / b + (a % b != 0 ? 1 : 0);
+}
+
+// The numbers of parts a segment is cut into, over all sites.
+struct Parts {
+  uint64_t least;
+  uint64_t most;
+};
+
+Parts PartsOf(Algorithm algorithm, const Topology& topology) {
+  const auto all = static_cast<uint64_t>(topology.size());
+  if (algorithm == Algorithm::kRing) return {all, all};
+  Parts parts = {all, 1};
+  for (SiteIndex site = 0; site < topology.site_count(); ++site) {
+    const uint64_t owners = OwnersOf(topology, site).size();
+    parts.least = std::min(parts.least, owners);
+    parts.most = std::max(parts.most, owners);
+  }
+  return parts;
+}
+
+class Planner {
+ public:
+  Planner(uint64_t count, uint64_t element_size, const Topology& topology,
+          Algorithm algorithm, const SegmentOptions& options)
+      : count_(count),
+        element_size_(element_size),
+        topology_(topology),
+        algorithm_(algorithm),
+        options_(options),
+        parts_(PartsOf(algorithm, topology)),
+        grain_(kAligned * parts_.most) {}
+
+  Result<SegmentPlan> Run() const {
+    if (count_ > kMaxCount) {
+      return Status(
+          StatusCode::kInvalidArgument,
+          Text("a vector of %llu elements is too long", Long(count_)));
+    }
+    uint64_t elements = Fit(options_.segment_size ? Stated() : Chosen());
+    elements = std::max(elements, CeilDivide(count_, kMaxSegments));
+    if (!options_.segment_size) elements = Even(elements);
+    elements = std::min(elements, count_);
+
+    SegmentPlan plan = {.count = count_, .segment_elements = elements};
+    if (elements > 0) plan.segments = CeilDivide(count_, elements);
+    const uint64_t fit = FitAtATime(elements);
+    plan.in_flight = std::min({plan.segments, fit, kMaxSegmentsInFlight});
+    if (elements > UINT32_MAX || fit < AtATime(elements, 2)) {
+      return Status(
+          StatusCode::kExhausted,
+          Text("%llu elements of %llu bytes in %llu segments need more than "
+               "%llu bytes of scratch",
+               Long(count_), Long(element_size_), Long(plan.segments),
+               Long(options_.scratch_size)));
+    }
+    return plan;
+  }
+
+ private:
+  static unsigned long long Long(uint64_t n) { return n; }
+
+  uint64_t Stated() const {
+    return std::max<uint64_t>(1, *options_.segment_size / element_size_);
+  }
+  uint64_t Chosen() const {
+    const uint64_t bytes = std::max(
+        kLeastPart * parts_.most,
+        std::min(kLargestPart * parts_.least, count_ * element_size_ / kDepth));
+    return Rounded(bytes / element_size_);
+  }
+  // To whole cache lines per part, where parts are long enough for it.
+  uint64_t Rounded(uint64_t elements) const {
+    return elements < grain_ ? elements : elements / grain_ * grain_;
+  }
+  // As few segments as with `elements`, but all about as long.
+  uint64_t Even(uint64_t elements) const {
+    if (elements < grain_ || elements >= count_) return elements;
+    const uint64_t segments = CeilDivide(count_, elements);
+    return CeilDivide(CeilDivide(count_, segments), grain_) * grain_;
+  }
+
+  uint64_t FitAtATime(uint64_t elements) const {
+    const uint64_t bytes =
+        ScratchElements(algorithm_, elements, topology_) * element_size_;
+    return bytes == 0 ? UINT64_MAX : options_.scratch_size / bytes;
+  }
+  // `several`, or 1 if the vector is one segment.
+  uint64_t AtATime(uint64_t elements, uint64_t several) const {
+    return elements >= count_ ? 1 : several;
+  }
+  // At most `elements`, and short enough for the scratch if that can be.
+  uint64_t Fit(uint64_t elements) const {
+    const uint64_t several = options_.segment_size ? 2 : 4;
+    elements = std::min(elements, std::max<uint64_t>(count_, 1));
+    while (elements > 1 && FitAtATime(elements) < AtATime(elements, several)) {
+      elements = Rounded(elements / 2);
+    }
+    return elements;
+  }
+
+  uint64_t count_;
+  uint64_t element_size_;
+  const Topology& topology_;
+  Algorithm algorithm_;
+  const SegmentOptions& options_;
+  Parts parts_;
+  uint64_t grain_;
+};
+
+}  // namespace
+
+Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
+                                 const Topology& topology, Algorithm algorithm,
+                                 const SegmentOptions& options) {
+  LH_CHECK(element_size > 0);
+  return Planner(count, element_size, topology, algorithm, options).Run();
+}
+
+uint64_t ScratchElements(Algorithm algorithm, uint64_t elements,
+                         const Topology& topology) {
+  return algorithm == Algorithm::kRing
+             ? RingScratch(elements, topology)
+             : HierarchicalScratch(elements, topology);
+}
+
+}  // namespace longhaul

@@ -1,0 +1,61 @@
+// How a long vector is cut into segments, each of which runs the schedule by
+// itself, several at a time, so that the in-site phases of some hide behind the
+// long-haul phase of others.
+//
+// Pure functions of what all ranks know alike, so every rank plans the same;
+// any thread.
+#pragma once
+
+#include <longhaul/options.h>
+#include <longhaul/status.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "topology/topology.h"
+
+namespace longhaul {
+
+/// No vector has more segments.
+inline constexpr uint64_t kMaxSegments = 65535;
+/// No more segments run at a time, whatever the scratch allows.
+inline constexpr uint64_t kMaxSegmentsInFlight = 256;
+
+struct SegmentOptions {
+  std::optional<uint64_t> segment_size;            ///< bytes
+  uint64_t scratch_size = Options().scratch_size;  ///< bytes, per collective
+};
+
+struct SegmentPlan {
+  uint64_t count = 0;             ///< elements in the vector
+  uint64_t segment_elements = 0;  ///< in every segment but the last
+  uint64_t segments = 1;
+  uint64_t in_flight = 1;
+
+  uint64_t Offset(uint64_t segment) const { return segment * segment_elements; }
+  /// Elements in a segment; the last one may have fewer.
+  uint64_t CountOf(uint64_t segment) const {
+    return segment + 1 < segments ? segment_elements
+                                  : count - segment * segment_elements;
+  }
+  friend bool operator==(const SegmentPlan&, const SegmentPlan&) = default;
+};
+
+/// The plan for `count` elements of `element_size` bytes.
+///
+/// Without a stated size, an owner's part of a segment is 64 KiB (so that it is
+/// worth a message) to 512 KiB (so that it is still in cache when it is added),
+/// and between these a vector has 16 segments; a vector too short for two is
+/// one. Segments shrink until at least two (four, without a stated size) fit
+/// the scratch at a time. kInvalidArgument if the vector is too long to count
+/// (2^53 elements), kExhausted if even kMaxSegments segments are too long for
+/// the scratch, or for the 32 bits in which they travel.
+Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
+                                 const Topology& topology, Algorithm algorithm,
+                                 const SegmentOptions& options = {});
+
+/// Elements of scratch a segment of `elements` may need on some rank.
+uint64_t ScratchElements(Algorithm algorithm, uint64_t elements,
+                         const Topology& topology);
+
+}  // namespace longhaul
