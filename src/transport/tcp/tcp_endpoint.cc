@@ -99,7 +99,7 @@ void TcpEndpoint::Finish() {
 void TcpEndpoint::Close() {
   if (!socket_.valid()) return;
   engine().Unwatch(socket_.get());
-  socket_.reset();
+  socket_.Reset();
   queued_ = 0;
   control_.clear();
 }
