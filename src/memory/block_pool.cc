@@ -110,9 +110,9 @@ void BlockPool::Trim() {
   }
 }
 
-BlockPool::Slab* BlockPool::SlabOf(void* block) {
-  return reinterpret_cast<Slab*>(reinterpret_cast<uintptr_t>(block) &
-                                 ~uintptr_t{kSlabSize - 1});
+BlockPool::Slab* BlockPool::SlabOf(uint8_t* block) {
+  return reinterpret_cast<Slab*>(block - reinterpret_cast<uintptr_t>(block) %
+                                             kSlabSize);
 }
 
 uint8_t* BlockPool::TakeSmall(size_t block_size) {

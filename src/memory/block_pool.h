@@ -61,7 +61,7 @@ class BlockPool {
   };
   struct Slab;
 
-  static Slab* SlabOf(void* block);
+  static Slab* SlabOf(uint8_t* block);
   uint8_t* TakeSmall(size_t block_size);
   uint8_t* TakeLarge(size_t block_size);
   Slab* MakeSlab(size_t block_size);

@@ -1,0 +1,106 @@
+#include "transport/sim/sim_endpoint.h"
+
+#include "base/check.h"
+#include "base/text.h"
+#include "transport/sim/sim_network.h"
+
+namespace longhaul {
+
+SimEndpoint::SimEndpoint(SimNetwork& network, SimSide& side)
+    : network_(network), side_(side) {
+  side_.endpoint = this;
+  ++network_.alive_;
+}
+
+SimEndpoint::~SimEndpoint() {
+  Close();
+  side_.endpoint = nullptr;
+  --network_.alive_;
+}
+
+void SimEndpoint::SetSink(ChunkSink& sink) {
+  side_.sink = &sink;
+  network_.Schedule(network_.now(), SimNetwork::EventKind::kPoke, side_,
+                    nullptr);
+}
+
+bool SimEndpoint::TrySend(const ChunkHeader& header, ConstBuffer payload,
+                          void* cookie) {
+  LH_DCHECK(payload.size == header.size && !side_.finishing);
+  LH_DCHECK(header.size <= max_payload());
+  if (!side_.open) return false;
+  if (side_.data.size() >= side_.link.queue) {
+    side_.refused = true;
+    return false;
+  }
+  SimFrame& frame = *network_.frames_.Make();
+  EncodeHeader(header, frame.header);
+  frame.size = header.size;
+  frame.cookie = cookie;
+  frame.lent = true;
+  frame.bytes = static_cast<const uint8_t*>(payload.data);
+  side_.data.push_back(&frame);
+  network_.StartSending(side_);
+  return true;
+}
+
+bool SimEndpoint::TrySendControl(const ChunkHeader& header,
+                                 std::span<const uint8_t> payload) {
+  LH_DCHECK(payload.size() == header.size && !side_.finishing);
+  if (!side_.open) return false;
+  if (side_.control.size() >= side_.link.control_queue) {
+    side_.refused = true;
+    return false;
+  }
+  SimFrame& frame = *network_.frames_.Make();
+  EncodeHeader(header, frame.header);
+  frame.size = header.size;
+  frame.copy.assign(payload.begin(), payload.end());
+  frame.bytes = frame.copy.data();
+  side_.control.push_back(&frame);
+  network_.StartSending(side_);
+  return true;
+}
+
+void SimEndpoint::Divert() {
+  if (side_.receiving != nullptr) side_.diverted = true;
+}
+
+void SimEndpoint::Finish() {
+  side_.finishing = true;
+  if (side_.open) network_.StartSending(side_);
+}
+
+void SimEndpoint::Close() {
+  if (!side_.open) return;
+  network_.LetGo(side_);
+  network_.SendMark(side_, SimFrame::Kind::kReset);
+}
+
+bool SimEndpoint::Drained() const {
+  return side_.leaving == nullptr && side_.control.empty() &&
+         side_.data.empty();
+}
+
+bool SimEndpoint::reliable() const { return side_.link.reliable; }
+
+uint32_t SimEndpoint::max_payload() const { return side_.link.max_payload; }
+
+EndpointStats SimEndpoint::Stats() const {
+  EndpointStats stats;
+  stats.bytes_sent = side_.bytes_sent;
+  stats.bytes_received = side_.bytes_received;
+  stats.min_rtt = side_.link.delay + side_.peer->link.delay;
+  stats.rtt = stats.min_rtt + (side_.link.jitter + side_.peer->link.jitter) / 2;
+  if (side_.bytes_sent > 0) stats.delivery_rate = side_.link.rate;
+  stats.bytes_in_flight = side_.bytes_in_flight;
+  return stats;
+}
+
+std::string SimEndpoint::Name() const {
+  return Text("sim:%llu -> sim:%llu",
+              static_cast<unsigned long long>(side_.number),
+              static_cast<unsigned long long>(side_.peer->number));
+}
+
+}  // namespace longhaul
