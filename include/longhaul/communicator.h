@@ -1,0 +1,132 @@
+// A group of ranks that carry out collective operations together, and the
+// process-wide machinery they borrow.
+//
+//   auto context =
+//   longhaul::Context::Create(*longhaul::Options::FromEnvironment()); auto
+//   world = longhaul::Communicator::Create(**context); longhaul::Status s =
+//       (*world)->AllReduce(gradients, gradients, count, DataType::kFloat32,
+//                           ReduceOp::kAvg).Wait();
+//
+// Every rank of a communicator calls the same operations in the same order;
+// ranks that disagree all get kInvalidArgument, naming the disagreement.
+#pragma once
+
+#include <longhaul/buffer.h>
+#include <longhaul/options.h>
+#include <longhaul/request.h>
+#include <longhaul/status.h>
+#include <longhaul/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace longhaul {
+
+/// What one process has one of: the engine that moves bytes, its listening
+/// port, connections to other processes, memory. Communicators borrow it.
+///
+/// Starts one thread; rank 0's context also serves the rendezvous on it. A
+/// forked child must not touch it. Any thread.
+class Context {
+ public:
+  /// kInvalidArgument or kUnreachable if the options do not fit this host, with
+  /// what to change.
+  static Result<std::unique_ptr<Context>> Create(Options options);
+  /// Closes: what was sent is seen off and goodbye is said, in bounded time.
+  /// Its communicators must be gone.
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  const Options& options() const;
+
+ private:
+  friend class Communicator;
+  class Impl;
+  explicit Context(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// How one rank joins. Fields left empty come from the context's options.
+struct CommunicatorConfig {
+  /// Ranks that give the same name form one communicator; a second one of the
+  /// same name may be made after the first on every rank.
+  std::string name = "world";
+  std::optional<Rank> rank;
+  std::optional<Rank> size;
+  std::string site;
+  /// Overrides LONGHAUL_ALGO for this communicator.
+  std::optional<Algorithm> algorithm;
+};
+
+/// What a communicator has moved, and how the lines are. One entry per peer
+/// process there is a connection to.
+struct PeerCounters {
+  Rank rank = -1;  ///< the lowest rank of that process
+  bool same_site = true;
+  size_t flows = 0;
+  uint64_t bytes_sent = 0;  ///< payload and headers, by the transport
+  uint64_t bytes_received = 0;
+  uint64_t payload_sent = 0;  ///< of messages, without what went twice
+  uint64_t payload_resent = 0;
+  uint64_t retransmits = 0;       ///< packets, as the transport counts them
+  uint64_t unexpected_bytes = 0;  ///< had to be stored before their receive
+  uint64_t credit_waits = 0;
+  uint64_t padding_bytes = 0;  ///< of warming up
+  double delivery_rate = 0;    ///< bytes/s
+  std::chrono::nanoseconds rtt{0};
+  std::chrono::nanoseconds min_rtt{0};
+};
+
+/// One rank's handle. Thread-compatible: operations are issued by one thread
+/// at a time; their requests may be waited for on any.
+class Communicator {
+ public:
+  /// Meets the other ranks at the rendezvous, connects, and returns once all
+  /// are there. kTimedOut names the ranks that are missing; kInvalidArgument
+  /// says what ranks disagree on.
+  static Result<std::unique_ptr<Communicator>> Create(
+      Context& context, CommunicatorConfig config = {});
+  /// Operations not done by now end with kAborted.
+  ~Communicator();
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+
+  Rank rank() const;
+  Rank size() const;
+  int site() const;  ///< of this rank, 0 .. site_count() - 1
+  int site_count() const;
+  int SiteOf(Rank rank) const;
+  const std::string& SiteName(int site) const;
+
+  /// output[i] = input[i] of rank 0 op ... op input[i] of the last rank, for
+  /// `count` elements, with the same bits on every rank. `input` and `output`
+  /// may be the same memory, but must not overlap otherwise; both are lent
+  /// until the request is done. `count` may be 0. Several operations may be in
+  /// flight; at most kMaxRequests requests exist at a time (kExhausted beyond).
+  Request AllReduce(const void* input, void* output, size_t count,
+                    DataType type, ReduceOp op);
+  /// The same, for memory of any kind: kUnsupported unless host memory.
+  Request AllReduce(ConstBuffer input, Buffer output, DataType type,
+                    ReduceOp op);
+  /// Done once every rank has called it.
+  Request Barrier();
+
+  static constexpr int kMaxRequests = 256;
+
+  /// OK, or what has broken the communicator for good: the next operation
+  /// would report it.
+  Status status() const;
+  /// Which algorithm an all-reduce of this length would use.
+  Result<Algorithm> AlgorithmFor(size_t count, DataType type) const;
+  std::vector<PeerCounters> Counters() const;
+
+ private:
+  class Impl;
+  explicit Communicator(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace longhaul
