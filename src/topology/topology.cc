@@ -148,6 +148,7 @@ Result<Topology> Topology::Make(std::vector<SiteSpec> sites,
 Topology Topology::OneSite(Rank size) {
   LH_CHECK(size > 0);
   std::vector<RankSpec> ranks;
+  ranks.reserve(static_cast<size_t>(size));
   for (Rank rank = 0; rank < size; ++rank) ranks.push_back({0, rank, true, ""});
   return Make({{std::string(kDefaultSite), {}, {}}}, std::move(ranks)).value();
 }

@@ -14,7 +14,6 @@ namespace {
 
 using longhaul::OptionInfo;
 using longhaul::Options;
-using longhaul::OptionType;
 
 std::optional<std::string> ReadFile(const char* path) {
   std::FILE* file = std::fopen(path, "rb");
