@@ -66,11 +66,14 @@ void Connection::Break(const Status& why) {
   if (status_.ok()) Fault(why);
 }
 
-void Connection::Attach(uint32_t communicator, MessageObserver& observer) {
-  inbox_.Attach(communicator, observer);
+void Connection::Attach(uint32_t communicator, uint32_t rank,
+                        MessageObserver& observer) {
+  inbox_.Attach(communicator, rank, observer);
 }
 
-void Connection::Detach(uint32_t communicator) { inbox_.Detach(communicator); }
+void Connection::Detach(uint32_t communicator, uint32_t rank) {
+  inbox_.Detach(communicator, rank);
+}
 
 void Connection::Send(SendOp& op) {
   if (!status_.ok()) {
@@ -104,17 +107,16 @@ void Connection::Cancel(RecvOp& op, const Status& why) {
   Wake();
 }
 
-void Connection::Forget(uint32_t communicator, uint32_t epoch,
-                        uint64_t sequence) {
-  inbox_.Forget(communicator, epoch, sequence, flows_);
-  outbox_.Forget(communicator, epoch, sequence);
+void Connection::Forget(const OperationId& operation) {
+  inbox_.Forget(operation, flows_);
+  outbox_.Forget(operation);
   Wake();
 }
 
 void Connection::ForEachUnexpected(
-    uint32_t communicator, uint32_t epoch, uint64_t sequence,
+    const OperationId& operation,
     const std::function<void(const ChunkHeader&)>& visit) {
-  inbox_.ForEachUnexpected(communicator, epoch, sequence, visit);
+  inbox_.ForEachUnexpected(operation, visit);
 }
 
 void Connection::Tell(const Notice& notice) {
@@ -405,15 +407,17 @@ Status Connection::TakeNotice(const ChunkHeader& header,
       payload[2] > static_cast<uint8_t>(StatusCode::kInternal)) {
     return Violation("notice");
   }
-  MessageObserver* observer = inbox_.ObserverOf(header.id.communicator);
-  if (observer == nullptr) return {};
-  observer->OnNotice(
-      *this, {header.id.communicator, header.id.epoch, header.id.sequence,
-              Status(static_cast<StatusCode>(payload[2]),
-                     std::string(
-                         reinterpret_cast<const char*>(payload) + kNoticeHeader,
-                         header.size - kNoticeHeader),
-                     static_cast<FaultScope>(payload[1]))});
+  const auto* text = reinterpret_cast<const char*>(payload) + kNoticeHeader;
+  const Notice notice{header.id.communicator, header.id.epoch,
+                      header.id.sequence,
+                      Status(static_cast<StatusCode>(payload[2]),
+                             std::string(text, header.size - kNoticeHeader),
+                             static_cast<FaultScope>(payload[1]))};
+  inbox_.ForEachObserver([&](uint32_t communicator, MessageObserver& observer) {
+    if (communicator == notice.communicator) {
+      observer.OnNotice(*this, notice);
+    }
+  });
   return {};
 }
 
@@ -474,7 +478,9 @@ void Connection::Fault(const Status& why) {
   outbox_.Fail(status_);
   inbox_.Fail(status_);
   inbox_.ForEachObserver(
-      [this](MessageObserver& observer) { observer.OnFault(*this, status_); });
+      [this](uint32_t /*communicator*/, MessageObserver& observer) {
+        observer.OnFault(*this, status_);
+      });
   SetDeadline(kNever);
   Wake();
 }

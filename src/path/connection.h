@@ -58,16 +58,17 @@ class Connection final : public ChunkSink, private Pollable {
   /// Ok, or what broke it.
   const Status& status() const { return status_; }
 
-  void Attach(uint32_t communicator, MessageObserver& observer);
-  void Detach(uint32_t communicator);
+  /// Joins `rank` of this process to the connection; it hears of messages to it
+  /// and of notices to its communicator.
+  void Attach(uint32_t communicator, uint32_t rank, MessageObserver& observer);
+  void Detach(uint32_t communicator, uint32_t rank);
 
   void Send(SendOp& op);
   void Recv(RecvOp& op);
   void Cancel(SendOp& op, const Status& why);
   void Cancel(RecvOp& op, const Status& why);
-  void Forget(uint32_t communicator, uint32_t epoch, uint64_t sequence);
-  void ForEachUnexpected(uint32_t communicator, uint32_t epoch,
-                         uint64_t sequence,
+  void Forget(const OperationId& operation);
+  void ForEachUnexpected(const OperationId& operation,
                          const std::function<void(const ChunkHeader&)>& visit);
 
   /// Tells the peer's communicator, after what was sent before.

@@ -26,10 +26,14 @@ bool Overlap(const ChunkHeader& a, const ChunkHeader& b) {
          b.offset < a.offset + a.size;
 }
 
-bool BelongsTo(const MessageId& id, uint32_t communicator, uint32_t epoch,
-               uint64_t sequence) {
-  return id.communicator == communicator && id.epoch == epoch &&
-         id.sequence == sequence;
+bool BelongsTo(const MessageId& id, const OperationId& operation) {
+  return id.communicator == operation.communicator &&
+         id.target == operation.rank && id.epoch == operation.epoch &&
+         id.sequence == operation.sequence;
+}
+
+uint64_t EarKey(uint32_t communicator, uint32_t rank) {
+  return uint64_t{communicator} << 32 | rank;
 }
 
 }  // namespace
@@ -58,27 +62,31 @@ Inbox::~Inbox() {
   });
 }
 
-void Inbox::Attach(uint32_t communicator, MessageObserver& observer) {
-  LH_CHECK(ears_.Find(communicator) == nullptr);
-  ears_.Insert(*ear_pool_.Make(communicator, &observer));
+void Inbox::Attach(uint32_t communicator, uint32_t rank,
+                   MessageObserver& observer) {
+  const uint64_t key = EarKey(communicator, rank);
+  LH_CHECK(ears_.Find(key) == nullptr);
+  ears_.Insert(*ear_pool_.Make(key, &observer));
   messages_.ForEach([&](InboundMessage& message) {
-    if (message.id.communicator == communicator && message.known) {
+    if (message.id.communicator == communicator && message.id.target == rank &&
+        message.known) {
       observer.OnUnexpected(owner_, message.first);
     }
   });
 }
 
-void Inbox::Detach(uint32_t communicator) {
-  if (Ear* ear = ears_.Find(communicator)) ear->observer = nullptr;
+void Inbox::Detach(uint32_t communicator, uint32_t rank) {
+  Ear* ear = ears_.Find(EarKey(communicator, rank));
+  if (ear != nullptr) ear->observer = nullptr;
 }
 
-MessageObserver* Inbox::ObserverOf(uint32_t communicator) const {
-  const Ear* ear = ears_.Find(communicator);
+MessageObserver* Inbox::ObserverOf(uint32_t communicator, uint32_t rank) const {
+  const Ear* ear = ears_.Find(EarKey(communicator, rank));
   return ear == nullptr ? nullptr : ear->observer;
 }
 
 OperationState Inbox::StateOf(const MessageId& id) const {
-  const Ear* ear = ears_.Find(id.communicator);
+  const Ear* ear = ears_.Find(EarKey(id.communicator, id.target));
   if (ear == nullptr) return OperationState::kOpen;  // not begun here yet
   return ear->observer == nullptr
              ? OperationState::kAborted
@@ -146,7 +154,8 @@ void Inbox::Agree(InboundMessage& message, const ChunkHeader& header) {
   RecvOp* op = message.posted;
   if (op == nullptr) return;
   if (header.total == op->size && header.fingerprint == op->fingerprint) return;
-  if (MessageObserver* observer = ObserverOf(op->id.communicator)) {
+  if (MessageObserver* observer =
+          ObserverOf(op->id.communicator, op->id.target)) {
     observer->OnDisagreement(owner_, *op, header);
   }
 }
@@ -176,28 +185,26 @@ void Inbox::End(RecvOp& op, const Status& status) {
   op.listener->OnReceived(op, status);
 }
 
-void Inbox::Forget(uint32_t communicator, uint32_t epoch, uint64_t sequence,
-                   Flows flows) {
+void Inbox::Forget(const OperationId& operation, Flows flows) {
   for (const auto& flow : flows) {
-    if (flow->message != nullptr &&
-        BelongsTo(flow->message->id, communicator, epoch, sequence)) {
+    if (flow->message != nullptr && BelongsTo(flow->message->id, operation)) {
       LH_DCHECK(flow->arriving != Flow::Arriving::kInPlace);
       flow->message = nullptr;  // its block goes when the chunk is here
     }
   }
   messages_.ForEach([&](InboundMessage& message) {
-    if (!BelongsTo(message.id, communicator, epoch, sequence)) return;
+    if (!BelongsTo(message.id, operation)) return;
     LH_DCHECK(message.posted == nullptr);
     Retire(message);
   });
 }
 
 void Inbox::ForEachUnexpected(
-    uint32_t communicator, uint32_t epoch, uint64_t sequence,
+    const OperationId& operation,
     const std::function<void(const ChunkHeader&)>& visit) {
   messages_.ForEach([&](InboundMessage& message) {
     if (message.known && message.posted == nullptr && !message.complete &&
-        BelongsTo(message.id, communicator, epoch, sequence)) {
+        BelongsTo(message.id, operation)) {
       visit(message.first);
     }
   });
@@ -272,7 +279,8 @@ Status Inbox::Begin(Flow& flow, const ChunkHeader& header, Flows flows) {
   if (!message->known) {
     message->known = true;
     message->first = header;
-    MessageObserver* observer = ObserverOf(header.id.communicator);
+    MessageObserver* observer =
+        ObserverOf(header.id.communicator, header.id.target);
     if (message->posted == nullptr && observer != nullptr) {
       observer->OnUnexpected(owner_, header);
     }

@@ -61,18 +61,18 @@ class Inbox {
   Inbox(Connection& owner, BlockPool& pool, const InboxConfig& config);
   ~Inbox();
 
-  void Attach(uint32_t communicator, MessageObserver& observer);
-  /// What still arrives of the communicator is thrown away.
-  void Detach(uint32_t communicator);
+  void Attach(uint32_t communicator, uint32_t rank, MessageObserver& observer);
+  /// What still arrives for that rank is thrown away.
+  void Detach(uint32_t communicator, uint32_t rank);
 
   template <typename Visit>
   void ForEachObserver(Visit visit) {
     ears_.ForEach([&](Ear& ear) {
-      if (ear.observer != nullptr) visit(*ear.observer);
+      if (ear.observer != nullptr) visit(ear.communicator(), *ear.observer);
     });
   }
-  /// Null if the communicator is not attached.
-  MessageObserver* ObserverOf(uint32_t communicator) const;
+  /// Null if that rank is not attached.
+  MessageObserver* ObserverOf(uint32_t communicator, uint32_t rank) const;
 
   /// Posts a receive: its target is the inbox's until its listener is called,
   /// which may be at once. Its id must not be posted already.
@@ -81,11 +81,9 @@ class Inbox {
   void Cancel(RecvOp& op, const Status& why, Flows flows);
   /// An operation is over here: what is left of it goes. The observer must
   /// already say that it is.
-  void Forget(uint32_t communicator, uint32_t epoch, uint64_t sequence,
-              Flows flows);
+  void Forget(const OperationId& operation, Flows flows);
   /// Visits the messages of an operation that nobody has asked for yet.
-  void ForEachUnexpected(uint32_t communicator, uint32_t epoch,
-                         uint64_t sequence,
+  void ForEachUnexpected(const OperationId& operation,
                          const std::function<void(const ChunkHeader&)>& visit);
 
   /// Where the payload of a data chunk goes; kCorrupt if it breaks the rules.
@@ -128,14 +126,15 @@ class Inbox {
     static uint64_t Hash(const MessageId& id) { return HashOf(id); }
   };
   struct Ear : MapLink<Ear> {
-    Ear(uint32_t communicator_in, MessageObserver* observer_in)
-        : communicator(communicator_in), observer(observer_in) {}
-    uint32_t communicator;
+    Ear(uint64_t key_in, MessageObserver* observer_in)
+        : key(key_in), observer(observer_in) {}
+    uint32_t communicator() const { return static_cast<uint32_t>(key >> 32); }
+    uint64_t key;               ///< communicator, rank
     MessageObserver* observer;  ///< null: detached
   };
   struct EarTraits {
-    static uint32_t KeyOf(const Ear& e) { return e.communicator; }
-    static uint64_t Hash(uint32_t c) { return c * 0x9e3779b97f4a7c15u >> 32; }
+    static uint64_t KeyOf(const Ear& e) { return e.key; }
+    static uint64_t Hash(uint64_t k) { return k * 0x9e3779b97f4a7c15u >> 32; }
   };
 
   OperationState StateOf(const MessageId& id) const;

@@ -31,6 +31,14 @@ class MessageListener {
   virtual void OnReceived(RecvOp& op, const Status& status) = 0;
 };
 
+/// One operation as one rank of this process sees it.
+struct OperationId {
+  uint32_t communicator = 0;
+  uint32_t rank = 0;  ///< the local one
+  uint32_t epoch = 0;
+  uint64_t sequence = 0;
+};
+
 /// Something said about an operation or a communicator to all its peers.
 struct Notice {
   uint32_t communicator = 0;
@@ -46,7 +54,8 @@ enum class OperationState : uint8_t {
   kAborted,  ///< given up: what still comes is thrown away
 };
 
-/// One communicator's ear on a connection. Same rule as MessageListener.
+/// The ear of one rank of a communicator on a connection. Same rule as
+/// MessageListener.
 class MessageObserver {
  public:
   virtual ~MessageObserver() = default;

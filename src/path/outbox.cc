@@ -412,11 +412,13 @@ void Outbox::Fail(const Status& why) {
   });
 }
 
-void Outbox::Forget(uint32_t communicator, uint32_t epoch, uint64_t sequence) {
+void Outbox::Forget(const OperationId& operation) {
   if (early_.size() == 0) return;
   early_.ForEach([&](EarlyGrant& grant) {
-    if (grant.id.communicator != communicator || grant.id.epoch != epoch ||
-        grant.id.sequence != sequence) {
+    if (grant.id.communicator != operation.communicator ||
+        grant.id.source != operation.rank ||
+        grant.id.epoch != operation.epoch ||
+        grant.id.sequence != operation.sequence) {
       return;
     }
     early_.Remove(grant);

@@ -80,7 +80,7 @@ class Outbox {
   void Fail(const Status& why);
 
   /// Early grants of an operation that is over are forgotten.
-  void Forget(uint32_t communicator, uint32_t epoch, uint64_t sequence);
+  void Forget(const OperationId& operation);
 
   bool idle() const { return queued_ == 0 && retained_.size() == 0; }
   uint64_t retained_bytes() const { return retained_bytes_; }
