@@ -68,6 +68,7 @@ Status Engine::Open() {
 
 Status Engine::Start(Duration spin) {
   LH_CHECK(epoll_ >= 0 && !thread_.joinable());
+  stop_.store(false, std::memory_order_relaxed);
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -184,11 +185,13 @@ void Engine::Forget(Pollable& item) {
 void Engine::Loop(Duration spin) {
   TimePoint now = Now();
   TimePoint last_work = now;
-  while (!stop_.load(std::memory_order_relaxed)) {
+  for (;;) {
     if (Turn(now)) last_work = now;
+    if (stop_.load(std::memory_order_relaxed)) break;
     if (Sleep(now, spin, last_work)) last_work = now;
     now = Now();
   }
+  RunCommands(now);
 }
 
 // Collects events; waits for them only if nothing is ready and the time to
@@ -197,13 +200,15 @@ bool Engine::Sleep(TimePoint now, Duration spin, TimePoint idle_since) {
   if (HasReady() || now - idle_since < spin) return TakeEvents(0);
   asleep_.exchange(true, std::memory_order_acq_rel);
   if (RunCommands(now)) {
-    asleep_.store(false, std::memory_order_relaxed);
+    asleep_.exchange(false, std::memory_order_acq_rel);
     return true;
   }
   const TimePoint deadline = timers_.Next();
   const bool worked = TakeEvents(
       deadline == kNever ? kNever : std::max<Duration>(0, deadline - now));
-  asleep_.store(false, std::memory_order_relaxed);
+  // Exchanged, not stored: a store would cut the chain by which the next
+  // exchange sees what was posted before this one.
+  asleep_.exchange(false, std::memory_order_acq_rel);
   return worked;
 }
 

@@ -45,8 +45,9 @@ class Engine {
 
   /// Hands over a command. Never blocks, never fails.
   void Post(Command* command) noexcept;
-  /// Runs `work` on the engine's thread and returns when it has. For set-up
-  /// and tear-down; deadlocks if called on the engine's thread while it runs.
+  /// Runs `work` on the engine's thread and returns when it has: at once if
+  /// that is the caller's own, or if there is none. For set-up and tear-down.
+  /// Any thread, between Start and Stop.
   void Call(const std::function<void(TimePoint now)>& work);
 
   /// Watches `fd` for input and output, edge-triggered, for `owner`.
@@ -59,12 +60,15 @@ class Engine {
   /// Is anything ready without waiting? (Deadlines aside.)
   bool HasReady() const { return !ready_.empty(); }
   TimePoint NextDeadline() const { return timers_.Next(); }
+  /// Wakes the owners of descriptors that are ready; waits up to `timeout`
+  /// (kNever: without end) for one to be, or for a command. For whoever drives
+  /// the engine inline, between turns; needs Open. True if anything was ready.
+  bool TakeEvents(Duration timeout);
 
  private:
   friend class Pollable;
   void Loop(Duration spin);
   bool Sleep(TimePoint now, Duration spin, TimePoint idle_since);
-  bool TakeEvents(Duration timeout);
   bool RunCommands(TimePoint now);
   bool RunReady(TimePoint now);
   void Forget(Pollable& item);
