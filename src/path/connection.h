@@ -49,6 +49,10 @@ class Connection final : public ChunkSink, private Pollable {
   Connection(Engine& engine, BlockPool& pool, ConnectionConfig config);
   ~Connection() override;
 
+  /// What the peer's hello grants; before its first flow is added.
+  void Welcome(uint64_t shared_credit, uint64_t stream_reserve) {
+    outbox_.Welcome(shared_credit, stream_reserve);
+  }
   /// Takes over an endpoint whose sink is to be this connection.
   void AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now);
   /// Breaks the connection from outside: it could not be opened, say.

@@ -39,6 +39,13 @@ Outbox::Stream* Outbox::FindOrMakeStream(const StreamKey& key) {
   return stream;
 }
 
+void Outbox::Welcome(uint64_t shared_credit, uint64_t stream_reserve) {
+  shared_.Raise(shared_credit);
+  config_.stream_reserve = std::max(config_.stream_reserve, stream_reserve);
+  streams_.ForEach(
+      [&](Stream& stream) { stream.reserve.Raise(stream_reserve); });
+}
+
 void Outbox::Activate(Stream& stream) {
   if (!stream.linked()) active_.PushBack(stream);
 }

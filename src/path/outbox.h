@@ -52,6 +52,9 @@ class Outbox {
   Outbox(BlockPool& pool, const OutboxConfig& config);
   ~Outbox();
 
+  /// The peer has said what it grants from the start.
+  void Welcome(uint64_t shared_credit, uint64_t stream_reserve);
+
   void Send(SendOp& op);
   /// Gives up a message: its listener hears `why` at once, or when the
   /// endpoints have returned what they were lent of it.
