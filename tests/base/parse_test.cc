@@ -107,8 +107,10 @@ TEST(ParseTest, GlobsMatchTheWholeText) {
 
 TEST(ParseTest, NearestNameForgivesTyposOnly) {
   const std::vector<std::string_view> known = {"timeout", "warmup",
-                                               "chunk_size"};
-  EXPECT_EQ(NearestName("timeuot", known), "timeout");  // one swap
+                                               "chunk_size", "log"};
+  EXPECT_EQ(NearestName("timeuot", known), "timeout");
+  // One swap; as two changes it would be too far for so short a name.
+  EXPECT_EQ(NearestName("lgo", known), "log");
   EXPECT_EQ(NearestName("TIMOUT", known), "timeout");
   EXPECT_EQ(NearestName("chunksize", known), "chunk_size");
   EXPECT_EQ(NearestName("colour", known), "");
