@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <span>
+#include <limits>
+#include <vector>
 
 #include "collective/hierarchical.h"
 #include "collective/ring.h"
@@ -22,39 +23,57 @@ double LowerBoundInSite(double bytes, double ranks,
          bytes / parameters.lan_rate * std::max(1.0, 2 * (ranks - 1) / ranks);
 }
 
-// What one segment of `bytes` costs: how long it is under way, and how long it
-// keeps the busiest resource.
-struct SegmentCost {
-  double seconds = 0;
-  double period = 0;
+// One hop of the ring: what a piece takes over it, and keeps it.
+struct RingHop {
+  double seconds;
+  double busy;
+  double delay;
 };
+
+RingHop HopOf(double piece, Rank from, Rank to, const Topology& topology,
+              const CostParameters& p) {
+  const SiteIndex a = topology.SiteOf(from);
+  const SiteIndex b = topology.SiteOf(to);
+  double busy = piece / p.lan_rate;
+  double delay = p.lan_delay;
+  if (a != b) {
+    busy =
+        std::max(busy, piece / (Bytes(topology.RateBetween(a, b)) * p.goodput));
+    delay = Seconds(topology.DelayBetween(a, b));
+  }
+  return {busy + delay + 2 * p.message_seconds, busy, delay};
+}
 
 SegmentCost RingSegment(double bytes, const Topology& topology,
                         const CostParameters& p) {
-  const auto n = static_cast<double>(topology.size());
-  const double piece = bytes / n;
-  const double hops = 2 * (n - 1);
-  const double software = 2 * p.message_seconds;
+  const std::vector<Rank> order = RingOrder(topology);
+  const size_t n = order.size();
+  const double piece = bytes / static_cast<double>(n);
   const double adding = 2 * piece / p.reduce_rate;
-  // A piece goes round not quite twice, and crosses each border twice.
-  SegmentCost cost;
-  cost.seconds =
-      hops * (piece / p.lan_rate + p.lan_delay + software) + (n - 1) * adding;
-  cost.period =
-      std::max(hops * piece / p.lan_rate, hops * software + (n - 1) * adding);
-  const SiteIndex sites = topology.site_count();
-  double border = 0;  // the busiest
-  double delay = 0;   // the longest
-  for (SiteIndex site = 0; sites > 1 && site < sites; ++site) {
-    const SiteIndex next = (site + 1) % sites;
-    const double busy =
-        piece / (Bytes(topology.RateBetween(site, next)) * p.goodput);
-    cost.seconds += 2 * (busy + Seconds(topology.DelayBetween(site, next)));
-    border = std::max(border, hops * busy);
-    delay = std::max(delay, Seconds(topology.DelayBetween(site, next)));
+  if (n == 1) return {adding / 2, adding / 2, 0};
+  // A piece makes 2 (N - 1) hops: two turns less two hops. The last piece to
+  // end is the one spared the two cheapest.
+  double turn = 0;
+  double busiest = 0;
+  double delay = 0;
+  double spared = std::numeric_limits<double>::max();
+  for (size_t i = 0; i < n; ++i) {
+    const RingHop hop = HopOf(piece, order[i], order[(i + 1) % n], topology, p);
+    const RingHop next =
+        HopOf(piece, order[(i + 1) % n], order[(i + 2) % n], topology, p);
+    turn += hop.seconds;
+    spared = std::min(spared, hop.seconds + next.seconds);
+    busiest = std::max(busiest, hop.busy);
+    delay = std::max(delay, hop.delay);
   }
-  cost.period = std::max(cost.period, border);
-  cost.seconds = std::max(cost.seconds, cost.period + delay);
+  const auto turns = static_cast<double>(n - 1);
+  const double processor = turns * (4 * p.message_seconds + adding);
+  SegmentCost cost;
+  cost.period = std::max(2 * turns * busiest, processor);
+  // Other segments, and pieces, use a line while this one crosses the others.
+  cost.around = delay + 2 * p.message_seconds;
+  cost.seconds =
+      std::max(2 * turn - spared + turns * adding, cost.period + cost.around);
   return cost;
 }
 
@@ -119,6 +138,8 @@ SegmentCost HierarchicalSegment(double bytes, const Topology& topology,
                  phases.adding + phases.software;
   cost.period =
       std::max({phases.exchange, phases.card, phases.adding + phases.software});
+  // Before and after the exchange, or whatever is busiest.
+  cost.around = std::max(0.0, cost.seconds - cost.period);
   return cost;
 }
 
@@ -163,17 +184,19 @@ double EstimateSeconds(Algorithm algorithm, const SegmentPlan& plan,
       algorithm == Algorithm::kRing
           ? RingSegment(bytes, topology, parameters)
           : HierarchicalSegment(bytes, topology, parameters);
-  return PipelineSeconds(cost.seconds, cost.period, plan);
+  return PipelineSeconds(cost, plan);
 }
 
-double PipelineSeconds(double first, double period, const SegmentPlan& plan) {
-  if (plan.segments < 2) return first;
+double PipelineSeconds(const SegmentCost& segment, const SegmentPlan& plan) {
   // The last segment may be short: count it as the part of one it is.
-  const double more = static_cast<double>(plan.count) /
-                          static_cast<double>(plan.segment_elements) -
-                      1;
-  const double share = first / static_cast<double>(plan.in_flight);
-  return first + more * std::max(period, share);
+  const double segments = plan.segments < 2
+                              ? 1
+                              : static_cast<double>(plan.count) /
+                                    static_cast<double>(plan.segment_elements);
+  const double rounds =
+      std::max(1.0, segments / static_cast<double>(plan.in_flight));
+  return std::max(segment.around + segments * segment.period,
+                  rounds * segment.seconds);
 }
 
 }  // namespace longhaul

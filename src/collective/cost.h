@@ -48,9 +48,15 @@ double EstimateSeconds(Algorithm algorithm, const SegmentPlan& plan,
                        size_t element_size, const Topology& topology,
                        const CostParameters& parameters = {});
 
-/// A pipeline of segments: the first takes `first` seconds, and each one more
-/// what its busiest resource needs of it (`period`), or, with few segments in
-/// flight, its share of the time a segment is under way.
-double PipelineSeconds(double first, double period, const SegmentPlan& plan);
+/// What one segment costs, in seconds.
+struct SegmentCost {
+  double seconds = 0;  ///< how long it is under way, alone
+  double period = 0;   ///< how long it keeps the busiest resource
+  double around = 0;   ///< of a pipeline, what that resource stands idle
+};
+
+/// A pipeline of segments: the busiest resource serves all of them in turn, and
+/// each is under way for its time, `in_flight` at a time.
+double PipelineSeconds(const SegmentCost& segment, const SegmentPlan& plan);
 
 }  // namespace longhaul
