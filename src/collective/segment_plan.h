@@ -43,7 +43,7 @@ struct SegmentPlan {
 
 /// The plan for `count` elements of `element_size` bytes.
 ///
-/// Without a stated size, an owner's part of a segment is 64 KiB (so that it is
+/// Without a stated size, an owner's part of a segment is about 64 KiB (so that it is
 /// worth a message) to 512 KiB (so that it is still in cache when it is added),
 /// and between these a vector has 16 segments; a vector too short for two is
 /// one. Segments shrink until at least two (four, without a stated size) fit

@@ -21,9 +21,9 @@ namespace longhaul {
 /// kUnsupported names the site; kInvalidArgument for kAuto, which is none.
 Status CheckBuildable(const Topology& topology, Algorithm algorithm);
 
-/// `wanted` if it can be built, else why not. For kAuto the one estimated to
-/// take least time (cost.h) of those that can be built and planned;
-/// kHierarchical if equal.
+/// `wanted` if it can be built, else why not. For kAuto kHierarchical, unless
+/// it cannot be built and planned or the ring is estimated to be clearly faster
+/// (cost.h): only for long vectors over three sites or more.
 Result<Algorithm> SelectAlgorithm(Algorithm wanted, uint64_t count,
                                   size_t element_size, const Topology& topology,
                                   const SegmentOptions& options = {},
