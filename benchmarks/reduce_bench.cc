@@ -147,7 +147,7 @@ void RunReduce(benchmark::State& state, const Case& c) {
   // first pass of a group, which fetches what the other side evicted, is not
   // timed: blocks that fit a cache are measured in it.
   const int group = static_cast<int>(std::max<size_t>(1, (1 << 20) / bytes));
-  for (auto _ : state) {
+  for (auto _ : state) {  // NOLINT(clang-analyzer-deadcode.DeadStores)
     SecondsOfAdd(add, add_blocks[0].get(), add_blocks[1].get(),
                  add_blocks[2].get(), bytes);
     double seconds = 0;

@@ -30,8 +30,12 @@ struct KernelSet {
     ReduceFunction any;  ///< one or more
   };
 
+  struct Row {
+    Reducer by_op[kOps];
+  };
+
   const char* name;
-  Reducer reduce[kTypes][kOps];  ///< by DataType and ReduceOp
+  Row by_type[kTypes];
   ConvertFunction f16_to_f32;
   ConvertFunction f32_to_f16;
   ConvertFunction bf16_to_f32;

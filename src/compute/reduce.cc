@@ -76,7 +76,7 @@ void ReduceWith(const KernelSet& kernels, const Reduction& reduction,
     const auto row = static_cast<size_t>(type);
     const auto column =
         static_cast<size_t>(op == ReduceOp::kAvg ? ReduceOp::kSum : op);
-    const KernelSet::Reducer& reducer = kernels.reduce[row][column];
+    const KernelSet::Reducer& reducer = kernels.by_type[row].by_op[column];
     const DefaultFloatMode mode;
     (sources.size() == 2 ? reducer.two : reducer.any)(
         target, sources.data(), sources.size(), bytes, divisor);
