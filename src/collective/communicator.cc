@@ -1,0 +1,317 @@
+#include <longhaul/communicator.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/crc32c.h"
+#include "base/text.h"
+#include "collective/context_impl.h"
+#include "collective/operation.h"
+#include "collective/schedule_runner.h"
+#include "collective/selector.h"
+#include "topology/topology_file.h"
+
+namespace longhaul {
+
+Result<std::unique_ptr<Context>> Context::Create(Options options) {
+  Result<std::unique_ptr<Impl>> impl = Impl::Create(std::move(options));
+  if (!impl.ok()) return impl.status();
+  return std::unique_ptr<Context>(new Context(std::move(impl).value()));
+}
+
+Context::Context(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Context::~Context() = default;
+
+const Options& Context::options() const { return impl_->options(); }
+
+class Communicator::Impl final : public PeerDirectory {
+ public:
+  Impl(Context::Impl& context, Rank self, Topology topology,
+       std::vector<ProcessCard> cards, uint32_t id, Algorithm algorithm)
+      : context_(context),
+        self_(self),
+        topology_(std::move(topology)),
+        cards_(std::move(cards)),
+        algorithm_(algorithm) {
+    const Options& options = context.options();
+    segments_.segment_size = options.segment_size;
+    segments_.scratch_size = options.scratch_size;
+    context_.engine().Call([&](TimePoint) {
+      runner_ = std::make_unique<ScheduleRunner>(
+          context_.engine(), topology_, *this,
+          RunnerConfig{id, self, algorithm, segments_});
+    });
+    table_ = new OperationTable(runner_.get());
+  }
+
+  ~Impl() override {
+    const Status why(StatusCode::kAborted, "the communicator was closed",
+                     FaultScope::kCommunicator);
+    bool idle = false;
+    Call([&] { runner_->Abort(why); });
+    while (!idle) {
+      Call([&] {
+        idle = runner_->idle();
+        if (idle) runner_.reset();
+      });
+      if (!idle) std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+    table_->Drop();
+  }
+
+  Operation* Post(const OperationCall& call) {
+    Operation* operation = table_->Acquire();
+    if (operation == nullptr) return nullptr;
+    operation->call = call;
+    context_.engine().Post(operation);
+    return operation;
+  }
+
+  Rank self() const { return self_; }
+  const Topology& topology() const { return topology_; }
+
+  Status status() const {
+    Status status;
+    Call([&] { status = runner_->status(); });
+    return status;
+  }
+
+  Result<Algorithm> AlgorithmFor(size_t count, DataType type) const {
+    return SelectAlgorithm(algorithm_, count, SizeOf(type), topology_,
+                           segments_);
+  }
+
+  std::vector<PeerCounters> Counters() const {
+    std::vector<PeerCounters> all;
+    Call([&] {
+      std::vector<const Connection*> seen;
+      for (Rank rank = 0; rank < topology_.size(); ++rank) {
+        const Connection* connection =
+            context_.Find(cards_[static_cast<size_t>(rank)].incarnation);
+        if (connection == nullptr ||
+            std::find(seen.begin(), seen.end(), connection) != seen.end()) {
+          continue;
+        }
+        seen.push_back(connection);
+        all.push_back(CountersOf(rank, connection->Counters()));
+      }
+    });
+    return all;
+  }
+
+ private:
+  template <typename Work>
+  void Call(Work work) const {
+    context_.engine().Call([&work](TimePoint) { work(); });
+  }
+
+  PeerCounters CountersOf(Rank rank, const ConnectionCounters& from) const {
+    PeerCounters to;
+    to.rank = rank;
+    to.same_site = topology_.SameSite(self_, rank);
+    to.flows = from.flows;
+    to.bytes_sent = from.transport.bytes_sent;
+    to.bytes_received = from.transport.bytes_received;
+    to.payload_sent = from.out.bytes;
+    to.payload_resent = from.out.resent_bytes;
+    to.retransmits = from.transport.retransmits;
+    to.unexpected_bytes = from.in.unexpected_bytes;
+    to.credit_waits = from.out.credit_waits;
+    to.padding_bytes = from.padding_bytes;
+    to.delivery_rate = from.transport.delivery_rate;
+    to.rtt = std::chrono::nanoseconds(from.transport.rtt);
+    to.min_rtt = std::chrono::nanoseconds(from.transport.min_rtt);
+    return to;
+  }
+
+  Connection& To(Rank rank) override {
+    const ProcessCard& card = cards_[static_cast<size_t>(rank)];
+    const std::string peer =
+        Text("rank %d (%s:%u, site %s)", rank, card.host.c_str(), card.pid,
+             topology_.NameOf(topology_.SiteOf(rank)).c_str());
+    return context_.ConnectionTo(card, peer, topology_.SameSite(self_, rank));
+  }
+
+  Context::Impl& context_;
+  const Rank self_;
+  const Topology topology_;
+  const std::vector<ProcessCard> cards_;  ///< by rank
+  const Algorithm algorithm_;
+  SegmentOptions segments_;
+  std::unique_ptr<ScheduleRunner> runner_;
+  OperationTable* table_ = nullptr;
+};
+
+namespace {
+
+// Who sits where, as every rank sees it.
+Result<Topology> TopologyOf(const std::vector<ProcessCard>& cards,
+                            const TopologyFile* file) {
+  std::vector<Member> members;
+  std::vector<uint64_t> processes;
+  for (const ProcessCard& card : cards) {
+    auto at = std::find(processes.begin(), processes.end(), card.incarnation);
+    if (at == processes.end()) {
+      at = processes.insert(processes.end(), card.incarnation);
+    }
+    members.push_back({card.site, card.host,
+                       static_cast<int32_t>(at - processes.begin()),
+                       card.wan_access});
+  }
+  return MakeTopology(members, file);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Communicator>> Communicator::Create(
+    Context& context, CommunicatorConfig config) {
+  Context::Impl& impl = *context.impl_;
+  const Options& options = impl.options();
+  const std::optional<Rank> rank = config.rank ? config.rank : options.rank;
+  const std::optional<Rank> size =
+      config.size ? config.size : options.world_size;
+  if (!rank || !size) {
+    return Status(StatusCode::kInvalidArgument,
+                  "who am I? Set LONGHAUL_RANK and LONGHAUL_WORLD_SIZE (or "
+                  "RANK and WORLD_SIZE, as torchrun does)");
+  }
+  if (*size < 1 || *rank < 0 || *rank >= *size) {
+    return Status(StatusCode::kInvalidArgument,
+                  Text("rank %d of %d ranks: ranks count from 0 to size - 1",
+                       *rank, *size));
+  }
+  impl.log().SetRank(*rank);
+  const TopologyFile* file = impl.topology_file();
+  Result<std::string> site = ChooseSite(
+      config.site.empty() ? options.site : config.site, file, impl.host());
+  if (!site.ok()) return site.status();
+  const SiteIndex in_file = file == nullptr ? -1 : file->FindSite(*site);
+  const bool wan = in_file < 0 || file->HostHasWan(in_file, impl.host());
+
+  std::string key;
+  Result<std::vector<ProcessCard>> cards =
+      impl.Join(config.name, *rank, *size, *site, wan, &key);
+  if (!cards.ok()) return cards.status();
+  Result<Topology> topology = TopologyOf(*cards, file);
+  if (!topology.ok()) return topology.status();
+  const Algorithm algorithm = config.algorithm.value_or(options.algo);
+  const Result<Algorithm> chosen =
+      SelectAlgorithm(algorithm, 0, 1, *topology, {});
+  if (!chosen.ok()) return chosen.status();
+
+  std::unique_ptr<Communicator> communicator(
+      new Communicator(std::make_unique<Impl>(
+          impl, *rank, std::move(topology).value(), std::move(cards).value(),
+          Crc32c(key.data(), key.size()), algorithm)));
+  // Opens the connections that are needed, and shows that all are there.
+  Request barrier = communicator->Barrier();
+  const Status met = barrier.Wait(options.connect_timeout);
+  if (!barrier.Done()) {
+    communicator.reset();  // ends the barrier
+    return Status(
+        StatusCode::kTimedOut,
+        Text("not every rank was reached within %.1f s "
+             "(LONGHAUL_CONNECT_TIMEOUT)",
+             std::chrono::duration<double>(options.connect_timeout).count()));
+  }
+  if (!met.ok()) return met;
+  return communicator;
+}
+
+Communicator::Communicator(std::unique_ptr<Impl> impl)
+    : impl_(std::move(impl)) {}
+Communicator::~Communicator() = default;
+
+Rank Communicator::rank() const { return impl_->self(); }
+Rank Communicator::size() const { return impl_->topology().size(); }
+int Communicator::site() const { return SiteOf(rank()); }
+int Communicator::site_count() const { return impl_->topology().site_count(); }
+int Communicator::SiteOf(Rank rank) const {
+  return impl_->topology().SiteOf(rank);
+}
+const std::string& Communicator::SiteName(int site) const {
+  return impl_->topology().NameOf(site);
+}
+
+Request Communicator::AllReduce(const void* input, void* output, size_t count,
+                                DataType type, ReduceOp op) {
+  const size_t size = SizeOf(type);
+  if (size == 0 || static_cast<int>(op) >= kReduceOpCount) {
+    return Request(Status(StatusCode::kInvalidArgument,
+                          "all-reduce: no such element type or operator"));
+  }
+  if (count > SIZE_MAX / size) {
+    return Request(Status(StatusCode::kInvalidArgument,
+                          Text("all-reduce: %zu elements of %zu bytes are more "
+                               "than memory can hold",
+                               count, size)));
+  }
+  if (count > 0 && (input == nullptr || output == nullptr)) {
+    return Request(Status(StatusCode::kInvalidArgument,
+                          "all-reduce: input or output is a null pointer"));
+  }
+  const auto* in = static_cast<const uint8_t*>(input);
+  auto* out = static_cast<uint8_t*>(output);
+  if (in != out && in < out + count * size && out < in + count * size) {
+    return Request(Status(StatusCode::kInvalidArgument,
+                          "all-reduce: input and output overlap without being "
+                          "the same"));
+  }
+  Operation* operation =
+      impl_->Post({Collective::kAllReduce, type, op, in, out, count});
+  if (operation == nullptr) {
+    return Request(
+        Status(StatusCode::kExhausted,
+               Text("%d requests exist already: let go of those that "
+                    "are done",
+                    kMaxRequests)));
+  }
+  return Request(operation);
+}
+
+Request Communicator::AllReduce(ConstBuffer input, Buffer output, DataType type,
+                                ReduceOp op) {
+  if (input.kind != MemoryKind::kHost || output.kind != MemoryKind::kHost) {
+    return Request(Status(StatusCode::kUnsupported,
+                          "all-reduce: only host memory is served"));
+  }
+  if (input.size != output.size || SizeOf(type) == 0 ||
+      input.size % SizeOf(type) != 0) {
+    return Request(
+        Status(StatusCode::kInvalidArgument,
+               Text("all-reduce: input of %zu and output of %zu bytes for "
+                    "elements of %zu",
+                    input.size, output.size, SizeOf(type))));
+  }
+  return AllReduce(input.data, output.data, input.size / SizeOf(type), type,
+                   op);
+}
+
+Request Communicator::Barrier() {
+  Operation* operation = impl_->Post({Collective::kBarrier, DataType::kInt8,
+                                      ReduceOp::kSum, nullptr, nullptr, 0});
+  if (operation == nullptr) {
+    return Request(
+        Status(StatusCode::kExhausted,
+               Text("%d requests exist already: let go of those that "
+                    "are done",
+                    kMaxRequests)));
+  }
+  return Request(operation);
+}
+
+Status Communicator::status() const { return impl_->status(); }
+
+Result<Algorithm> Communicator::AlgorithmFor(size_t count,
+                                             DataType type) const {
+  return impl_->AlgorithmFor(count, type);
+}
+
+std::vector<PeerCounters> Communicator::Counters() const {
+  return impl_->Counters();
+}
+
+}  // namespace longhaul

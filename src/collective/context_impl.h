@@ -1,0 +1,100 @@
+// What is behind Context: the engine, the listening port, the connections to
+// other processes of the job, and the rendezvous in the process of rank 0.
+//
+// Create, Join, Close and the destructor: the caller's threads. Everything
+// marked so: engine thread only.
+#pragma once
+
+#include <longhaul/communicator.h>
+#include <longhaul/options.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "collective/process_card.h"
+#include "collective/rendezvous.h"
+#include "engine/engine.h"
+#include "memory/block_pool.h"
+#include "path/connection.h"
+#include "topology/topology_file.h"
+#include "transport/tcp/tcp_connector.h"
+#include "transport/tcp/tcp_listener.h"
+
+namespace longhaul {
+
+class Context::Impl final : private FlowAcceptor {
+ public:
+  static Result<std::unique_ptr<Impl>> Create(Options options);
+  ~Impl() override;
+
+  const Options& options() const { return options_; }
+  const TopologyFile* topology_file() const {
+    return topology_file_ ? &*topology_file_ : nullptr;
+  }
+  const std::string& host() const { return host_; }
+  Engine& engine() { return engine_; }
+  Logger& log() { return *log_; }
+
+  /// Meets the other ranks under a key; the cards of all, by rank.
+  Result<std::vector<ProcessCard>> Join(const std::string& name, Rank rank,
+                                        Rank size, const std::string& site,
+                                        bool wan_access, std::string* key);
+
+  /// Engine thread. The connection to a process, opened if there is none. Null
+  /// if the two have no address in common to try.
+  Connection& ConnectionTo(const ProcessCard& card, const std::string& peer,
+                           bool same_site);
+  /// Engine thread. Null if there is none.
+  const Connection* Find(uint64_t incarnation) const;
+
+ private:
+  /// Capability bit of cards: BBR may be asked for on this host.
+  static constexpr uint64_t kBbr = 1;
+
+  class Peer;
+
+  explicit Impl(Options options);
+  Status Open();
+  Status OpenListener();
+  Status ProbeCongestionControl();
+  Status ServeRendezvous(const HostPort& at);
+  Status EnterJob(uint64_t job, const SipKey& secret);
+  TcpSettings SettingsFor(bool same_site) const;
+  uint16_t WanFlows(const ProcessCard& card) const;
+  ConnectionConfig ConfigFor(const std::string& peer, bool same_site) const;
+  void AddFlow(Peer& peer, UniqueFd fd, const Hello& theirs, TimePoint now);
+  void Close();
+  bool CloseStep(TimePoint deadline);
+
+  // FlowAcceptor
+  Result<Hello> Accept(const Hello& theirs, TimePoint now) override;
+  void Accepted(UniqueFd flow, const Hello& theirs, TimePoint now) override;
+
+  Options options_;
+  std::unique_ptr<Logger> log_;
+  std::string host_;
+  std::optional<TopologyFile> topology_file_;
+  std::optional<SipKey> secret_file_key_;
+  uint64_t incarnation_ = 0;
+  bool bbr_ = false;
+
+  Engine engine_;
+  BlockPool pool_;
+  std::unique_ptr<TcpListener> listener_;
+  std::unique_ptr<RendezvousServer> server_;
+  HelloPolicy policy_;
+
+  std::mutex join_mutex_;
+  std::map<std::pair<std::string, Rank>, int> joins_;  ///< per name and rank
+
+  // Engine thread only.
+  std::map<uint64_t, ProcessCard> known_;  ///< by incarnation
+  std::map<uint64_t, std::unique_ptr<Peer>> peers_;
+};
+
+}  // namespace longhaul

@@ -1,0 +1,96 @@
+// One call of a collective: what was asked for, and the receipt for it. Lives
+// in a table that the communicator and every outstanding Request hold, so that
+// a Request may be dropped whenever its owner likes.
+//
+// Acquire: the issuing thread. Release, waiting: any thread. The fields that
+// the runner uses: engine thread only, from posting to completion.
+#pragma once
+
+#include <longhaul/request.h>
+#include <longhaul/status.h>
+#include <longhaul/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "base/intrusive_list.h"
+#include "base/time.h"
+#include "engine/command.h"
+#include "transport/chunk.h"
+
+namespace longhaul {
+
+class OperationTable;
+class ScheduleRunner;
+
+/// The values appear on the wire, in fingerprints.
+enum class Collective : uint8_t { kAllReduce = 0, kBarrier = 1 };
+
+/// What a caller asked for.
+struct OperationCall {
+  Collective collective = Collective::kAllReduce;
+  DataType type = DataType::kInt8;
+  ReduceOp op = ReduceOp::kSum;
+  const uint8_t* input = nullptr;
+  uint8_t* output = nullptr;
+  uint64_t count = 0;
+};
+
+struct OperationListTag {};
+
+class Operation final : public Command, public ListLink<OperationListTag> {
+ public:
+  OperationCall call;
+
+  bool Done() const noexcept {
+    return word_.load(std::memory_order_acquire) == kDone;
+  }
+  /// Valid once done.
+  const Status& status() const { return status_; }
+  /// Sleeps until done or `patience` is over; kNever: until done. False if it
+  /// is not done.
+  bool Wait(Duration patience);
+
+  /// Engine thread: the last thing the runner does with it.
+  void Complete(const Status& status);
+  /// The holder lets go; done or, if never posted, unused.
+  void Release();
+
+ private:
+  friend class OperationTable;
+  static constexpr uint32_t kPending = 0;
+  static constexpr uint32_t kAwaited = 1;  ///< pending, somebody sleeps
+  static constexpr uint32_t kDone = 2;
+
+  void Run(TimePoint now) override;
+
+  std::atomic<uint32_t> word_{kPending};
+  Status status_;
+  OperationTable* table_ = nullptr;
+  ScheduleRunner* runner_ = nullptr;
+  std::atomic<bool> held_{false};
+};
+
+/// A fixed number of operations, reused.
+class OperationTable {
+ public:
+  static constexpr size_t kSize = 256;
+
+  /// Made with one hold, the maker's.
+  explicit OperationTable(ScheduleRunner* runner);
+  /// A free operation, pending; nullptr if all are held.
+  Operation* Acquire();
+  /// Gives back a hold; the last one destroys the table.
+  void Drop();
+
+ private:
+  friend class Operation;
+  ~OperationTable() = default;
+
+  std::unique_ptr<Operation[]> operations_;
+  size_t next_ = 0;
+  std::atomic<size_t> holds_{1};
+};
+
+}  // namespace longhaul

@@ -1,0 +1,516 @@
+#include "collective/schedule_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "collective/selector.h"
+#include "compute/reduce.h"
+
+namespace longhaul {
+namespace {
+
+/// Steps run in one turn, so that arithmetic does not keep sockets waiting.
+constexpr size_t kStepsPerTurn = 64;
+/// More news of operations that have not begun here is a defect or an attack.
+constexpr size_t kMaxToldEarly = 4096;
+
+std::string Describe(const Fingerprint& f) {
+  if (f.collective == static_cast<uint8_t>(Collective::kBarrier)) {
+    return "a barrier";
+  }
+  return Text("an all-reduce of %llu x %s (%s, %s, segments of %u)",
+              static_cast<unsigned long long>(f.count),
+              NameOf(static_cast<DataType>(f.type)),
+              NameOf(static_cast<ReduceOp>(f.op)),
+              NameOf(static_cast<Algorithm>(f.algorithm)), f.segment);
+}
+
+}  // namespace
+
+ScheduleRunner::ScheduleRunner(Engine& engine, const Topology& topology,
+                               PeerDirectory& peers, const RunnerConfig& config)
+    : Pollable(engine),
+      topology_(topology),
+      peers_(peers),
+      config_(config),
+      cache_(topology, config.self, config.segments),
+      by_rank_(static_cast<size_t>(topology.size()), nullptr) {}
+
+ScheduleRunner::~ScheduleRunner() {
+  LH_CHECK(active_.empty());
+  for (Connection* connection : attached_) {
+    connection->Detach(config_.communicator,
+                       static_cast<uint32_t>(config_.self));
+  }
+}
+
+template <typename T>
+T* ScheduleRunner::Take(std::vector<std::unique_ptr<T>>* pool,
+                        std::vector<T*>* idle) {
+  if (idle->empty()) {
+    pool->push_back(std::make_unique<T>());
+    idle->reserve(pool->size());
+    return pool->back().get();
+  }
+  T* item = idle->back();
+  idle->pop_back();
+  return item;
+}
+
+Connection& ScheduleRunner::Peer(Rank rank) {
+  Connection*& connection = by_rank_[static_cast<size_t>(rank)];
+  if (connection == nullptr) {
+    connection = &peers_.To(rank);
+    if (std::find(attached_.begin(), attached_.end(), connection) ==
+        attached_.end()) {
+      attached_.push_back(connection);
+      connection->Attach(config_.communicator,
+                         static_cast<uint32_t>(config_.self), *this);
+    }
+  }
+  return *connection;
+}
+
+// --- Operations begin
+
+void ScheduleRunner::Start(Operation& operation, TimePoint /*now*/) {
+  const uint64_t sequence = next_sequence_++;
+  if (!broken_.ok()) {
+    aborted_[sequence % kRemembered] = true;
+    operation.Complete(broken_);
+    return;
+  }
+  Run* run = Take(&runs_, &idle_runs_);
+  run->operation = &operation;
+  run->sequence = sequence;
+  run->launched = run->ended = run->lent = 0;
+  run->failure = Status();
+  run->cancelled = false;
+  active_.push_back(run);
+  const Status prepared = Prepare(*run);
+  if (!prepared.ok()) Fail(*run, prepared);
+  CheckEarlyNews(*run);
+  Wake();
+}
+
+Result<Algorithm> ScheduleRunner::Choose(uint64_t count, size_t element_size) {
+  Choice& choice = choices_[(count * 0x9e3779b97f4a7c15u + element_size) >> 58];
+  if (!choice.valid || choice.count != count ||
+      choice.element_size != element_size) {
+    const Result<Algorithm> selected = SelectAlgorithm(
+        config_.algorithm, count, element_size, topology_, config_.segments);
+    if (!selected.ok()) return selected;
+    choice = {true, count, element_size, *selected};
+  }
+  return choice.algorithm;
+}
+
+Status ScheduleRunner::Prepare(Run& run) {
+  const OperationCall& call = run.operation->call;
+  run.element_size = SizeOf(call.type);
+  run.fingerprint = {};
+  run.fingerprint.count = call.count;
+  run.fingerprint.collective = static_cast<uint8_t>(call.collective);
+  run.fingerprint.type = static_cast<uint8_t>(call.type);
+  run.fingerprint.op = static_cast<uint8_t>(call.op);
+  const Result<Algorithm> algorithm = Choose(call.count, run.element_size);
+  if (!algorithm.ok()) return algorithm.status();
+  Result<ScheduleCache::Hold> hold =
+      cache_.Get({call.count, run.element_size, *algorithm});
+  if (!hold.ok()) return hold.status();
+  run.plan.emplace(std::move(hold).value());
+  run.fingerprint.algorithm = static_cast<uint8_t>(*algorithm);
+  run.fingerprint.segment =
+      static_cast<uint32_t>((*run.plan)->plan.segment_elements);
+  return {};
+}
+
+// What was heard of the operation before it began here.
+void ScheduleRunner::CheckEarlyNews(Run& run) {
+  const auto told = told_early_.find(run.sequence);
+  if (told != told_early_.end()) {
+    Fail(run, told->second);
+    told_early_.erase(told);
+  }
+  for (Connection* connection : attached_) {
+    connection->ForEachUnexpected(
+        {config_.communicator, static_cast<uint32_t>(config_.self), 0,
+         run.sequence},
+        [&](const ChunkHeader& header) { CompareWith(run, header); });
+  }
+}
+
+void ScheduleRunner::CompareWith(Run& run, const ChunkHeader& header) {
+  if (header.fingerprint == run.fingerprint || !run.failure.ok()) return;
+  Fail(run, Status(StatusCode::kInvalidArgument,
+                   Text("ranks disagree on operation %llu: rank %u called %s, "
+                        "rank %d %s",
+                        static_cast<unsigned long long>(run.sequence),
+                        header.id.source, Describe(header.fingerprint).c_str(),
+                        config_.self, Describe(run.fingerprint).c_str())));
+}
+
+// --- Segments and steps
+
+void ScheduleRunner::Poll(uint32_t /*events*/, TimePoint /*now*/) {
+  for (size_t i = 0; i < active_.size(); ++i) {
+    if (!active_[i]->failure.ok() && !active_[i]->cancelled) {
+      ActOnFailure(*active_[i]);
+    }
+  }
+  do {
+    RunSteps();
+    RetireSegments();
+  } while (LaunchSegments());
+  EndRuns();
+  if (next_ready_ < ready_.size()) Wake();
+}
+
+bool ScheduleRunner::LaunchSegments() {
+  bool any = false;
+  for (Run* run : active_) {
+    if (!run->failure.ok()) continue;
+    const SegmentPlan& plan = (*run->plan)->plan;
+    while (run->launched < plan.segments) {
+      const size_t need =
+          (*run->plan)->Of(run->launched).schedule.scratch_count *
+          run->element_size;
+      const bool room =
+          run->launched - run->ended < plan.in_flight &&
+          scratch_in_flight_ + need <= config_.segments.scratch_size;
+      // In order: what is first in line may go whatever it needs, so that
+      // every rank gets to the same segment in the end.
+      if (!room && scratch_in_flight_ > 0) return any;
+      if (!room && run->launched > run->ended) return any;
+      Launch(*run);
+      any = true;
+    }
+  }
+  return any;
+}
+
+void ScheduleRunner::Launch(Run& run) {
+  Segment* segment = Take(&segments_, &idle_segments_);
+  segment->run = &run;
+  segment->index = run.launched++;
+  segment->begin = (*run.plan)->plan.Offset(segment->index);
+  segment->plan = &(*run.plan)->Of(segment->index);
+  const Schedule& schedule = segment->plan->schedule;
+  const size_t steps = schedule.steps.size();
+  if (segment->sends.size() < steps) {
+    segment->sends = std::vector<StepSend>(steps);
+    segment->recvs = std::vector<StepRecv>(steps);
+    segment->waiting.resize(steps);
+  }
+  for (size_t i = 0; i < steps; ++i) {
+    segment->waiting[i] = schedule.steps[i].dependency_count;
+  }
+  const size_t scratch = schedule.scratch_count * run.element_size;
+  if (segment->scratch_size < scratch) {
+    segment->scratch.reset(new uint8_t[scratch]);
+    segment->scratch_size = scratch;
+  }
+  scratch_in_flight_ += scratch;
+  segment->left = static_cast<uint32_t>(steps);
+  run.segments.push_back(segment);
+  for (const uint32_t root : segment->plan->successors.roots) {
+    ready_.push_back({segment, root});
+  }
+  if (steps == 0) ended_.push_back(segment);
+}
+
+void ScheduleRunner::RunSteps() {
+  for (size_t n = 0; next_ready_ < ready_.size() && n < kStepsPerTurn; ++n) {
+    const ReadyStep ready = ready_[next_ready_++];
+    if (ready.segment->run->failure.ok()) RunStep(*ready.segment, ready.step);
+  }
+  if (next_ready_ == ready_.size()) {
+    ready_.clear();
+    next_ready_ = 0;
+  }
+}
+
+void ScheduleRunner::RunStep(Segment& segment, uint32_t index) {
+  const Step& step = segment.plan->schedule.steps[index];
+  switch (step.kind) {
+    case StepKind::kSend:
+      SendStep(segment, step, index);
+      return;
+    case StepKind::kRecv:
+      RecvStep(segment, step, index);
+      return;
+    case StepKind::kReduce:
+    case StepKind::kCopy:
+      ReduceStep(segment, step);
+      StepDone(segment, index);
+      return;
+  }
+}
+
+uint8_t* ScheduleRunner::At(const Segment& segment,
+                            const Extent& extent) const {
+  const Run& run = *segment.run;
+  const size_t size = run.element_size;
+  const OperationCall& call = run.operation->call;
+  switch (extent.space) {
+    case Space::kInput:
+      return const_cast<uint8_t*>(call.input) +
+             (segment.begin + extent.offset) * size;
+    case Space::kOutput:
+      return call.output + (segment.begin + extent.offset) * size;
+    case Space::kScratch:
+      return segment.scratch.get() + extent.offset * size;
+  }
+  return nullptr;
+}
+
+void ScheduleRunner::SendStep(Segment& segment, const Step& step,
+                              uint32_t index) {
+  const Extent& source = segment.plan->schedule.SourcesOf(step)[0];
+  StepSend& send = segment.sends[index];
+  send.segment = &segment;
+  send.step = index;
+  send.id = {config_.communicator,
+             0,
+             segment.run->sequence,
+             static_cast<uint32_t>(config_.self),
+             static_cast<uint32_t>(step.peer),
+             segment.index << 32 | step.message};
+  send.fingerprint = segment.run->fingerprint;
+  send.data = At(segment, source);
+  send.size = source.count * segment.run->element_size;
+  send.listener = this;
+  ++segment.run->lent;
+  Peer(step.peer).Send(send);
+}
+
+void ScheduleRunner::RecvStep(Segment& segment, const Step& step,
+                              uint32_t index) {
+  StepRecv& recv = segment.recvs[index];
+  recv.segment = &segment;
+  recv.step = index;
+  recv.id = {config_.communicator,
+             0,
+             segment.run->sequence,
+             static_cast<uint32_t>(step.peer),
+             static_cast<uint32_t>(config_.self),
+             segment.index << 32 | step.message};
+  recv.fingerprint = segment.run->fingerprint;
+  recv.data = At(segment, step.target);
+  recv.size = step.target.count * segment.run->element_size;
+  recv.listener = this;
+  ++segment.run->lent;
+  Peer(step.peer).Recv(recv);
+}
+
+void ScheduleRunner::ReduceStep(Segment& segment, const Step& step) {
+  const OperationCall& call = segment.run->operation->call;
+  operands_.clear();
+  for (const Extent& source : segment.plan->schedule.SourcesOf(step)) {
+    operands_.push_back(At(segment, source));
+  }
+  uint8_t* target = At(segment, step.target);
+  if (step.kind == StepKind::kCopy && operands_[0] == target) return;
+  const bool divide = step.final && call.op == ReduceOp::kAvg;
+  Reduce({call.type, call.op,
+          divide ? static_cast<uint32_t>(topology_.size()) : 1},
+         target, operands_, step.target.count);
+}
+
+void ScheduleRunner::StepDone(Segment& segment, uint32_t step) {
+  for (const uint32_t next : segment.plan->successors.Of(step)) {
+    if (--segment.waiting[next] == 0) ready_.push_back({&segment, next});
+  }
+  if (--segment.left == 0) ended_.push_back(&segment);
+}
+
+void ScheduleRunner::MessageBack(Segment& segment, uint32_t step,
+                                 const Status& status) {
+  Run& run = *segment.run;
+  --run.lent;
+  if (!status.ok()) {
+    Fail(run, status);
+  } else if (run.failure.ok()) {
+    StepDone(segment, step);
+  }
+  Wake();
+}
+
+void ScheduleRunner::OnSent(SendOp& op, const Status& status) {
+  auto& send = static_cast<StepSend&>(op);
+  MessageBack(*send.segment, send.step, status);
+}
+
+void ScheduleRunner::OnReceived(RecvOp& op, const Status& status) {
+  auto& recv = static_cast<StepRecv&>(op);
+  MessageBack(*recv.segment, recv.step, status);
+}
+
+// --- Segments and operations end
+
+void ScheduleRunner::RetireSegments() {
+  for (Segment* segment : ended_) {
+    Run& run = *segment->run;
+    ++run.ended;
+    run.segments.erase(
+        std::find(run.segments.begin(), run.segments.end(), segment));
+    Retire(*segment);
+  }
+  ended_.clear();
+}
+
+void ScheduleRunner::Retire(Segment& segment) {
+  scratch_in_flight_ -=
+      segment.plan->schedule.scratch_count * segment.run->element_size;
+  segment.run = nullptr;
+  idle_segments_.push_back(&segment);
+}
+
+void ScheduleRunner::EndRuns() {
+  for (size_t i = 0; i < active_.size();) {
+    Run& run = *active_[i];
+    const bool done = run.failure.ok() ? run.ended == (*run.plan)->plan.segments
+                                       : run.cancelled && run.lent == 0;
+    if (!done) {
+      ++i;
+      continue;
+    }
+    active_.erase(active_.begin() + static_cast<std::ptrdiff_t>(i));
+    End(run);
+  }
+}
+
+void ScheduleRunner::End(Run& run) {
+  aborted_[run.sequence % kRemembered] = !run.failure.ok();
+  if (!run.failure.ok()) {
+    const auto gone = [&run](const Segment* segment) {
+      return segment->run == &run;
+    };
+    std::erase_if(ended_, gone);
+    ready_.erase(ready_.begin(),
+                 ready_.begin() + static_cast<std::ptrdiff_t>(next_ready_));
+    next_ready_ = 0;
+    std::erase_if(ready_, [&](const ReadyStep& r) { return gone(r.segment); });
+    for (Segment* segment : run.segments) Retire(*segment);
+    run.segments.clear();
+  }
+  for (Connection* connection : attached_) {
+    connection->Forget({config_.communicator,
+                        static_cast<uint32_t>(config_.self), 0, run.sequence});
+  }
+  run.plan.reset();
+  Operation* operation = std::exchange(run.operation, nullptr);
+  const Status status = run.failure;
+  idle_runs_.push_back(&run);
+  operation->Complete(status);
+}
+
+// --- What goes wrong
+
+ScheduleRunner::Run* ScheduleRunner::Find(uint64_t sequence) const {
+  for (Run* run : active_) {
+    if (run->sequence == sequence) return run;
+  }
+  return nullptr;
+}
+
+OperationState ScheduleRunner::StateOf(uint32_t /*epoch*/,
+                                       uint64_t sequence) const {
+  if (sequence >= next_sequence_) return OperationState::kOpen;
+  if (const Run* run = Find(sequence)) {
+    return run->failure.ok() ? OperationState::kOpen : OperationState::kAborted;
+  }
+  return aborted_[sequence % kRemembered] ? OperationState::kAborted
+                                          : OperationState::kDone;
+}
+
+void ScheduleRunner::OnUnexpected(Connection& /*from*/,
+                                  const ChunkHeader& header) {
+  if (Run* run = Find(header.id.sequence)) CompareWith(*run, header);
+}
+
+void ScheduleRunner::OnDisagreement(Connection& /*from*/, const RecvOp& op,
+                                    const ChunkHeader& header) {
+  Run* run = Find(op.id.sequence);
+  if (run == nullptr) return;
+  CompareWith(*run, header);
+  if (!run->failure.ok()) return;
+  // The same operation, yet another message: the ranks see different sites.
+  Fail(*run,
+       Status(
+           StatusCode::kInvalidArgument,
+           Text("ranks disagree on the schedule of operation %llu: "
+                "rank %u sent %llu bytes where rank %d expects %llu; "
+                "is the topology the same everywhere?",
+                static_cast<unsigned long long>(run->sequence),
+                header.id.source, static_cast<unsigned long long>(header.total),
+                config_.self, static_cast<unsigned long long>(op.size))));
+}
+
+void ScheduleRunner::OnNotice(Connection& /*from*/, const Notice& notice) {
+  if (notice.status.scope() == FaultScope::kCommunicator) {
+    Break(notice.status);
+    return;
+  }
+  if (Run* run = Find(notice.sequence)) {
+    Fail(*run, notice.status);
+  } else if (notice.sequence >= next_sequence_ &&
+             told_early_.size() < kMaxToldEarly) {
+    told_early_.emplace(notice.sequence, notice.status);
+  }
+}
+
+void ScheduleRunner::OnFault(Connection& /*from*/, const Status& why) {
+  Break(Status(why.code(), why.text(), FaultScope::kCommunicator));
+}
+
+void ScheduleRunner::Abort(const Status& why) {
+  if (broken_.ok()) {
+    broken_ = Status(why.code(), why.text(), FaultScope::kCommunicator);
+  }
+  for (Run* run : active_) Fail(*run, why);
+  Wake();
+}
+
+void ScheduleRunner::Break(const Status& why) {
+  if (!broken_.ok()) return;
+  broken_ = why;
+  Say(next_sequence_, why);
+  for (Run* run : active_) Fail(*run, why);
+  Wake();
+}
+
+// Takes note; Poll acts on it, outside of any connection's calls.
+void ScheduleRunner::Fail(Run& run, const Status& why) {
+  if (run.failure.ok()) run.failure = why;
+  Wake();
+}
+
+// Every message comes back, and every peer hears of it.
+void ScheduleRunner::ActOnFailure(Run& run) {
+  run.cancelled = true;
+  for (Segment* segment : run.segments) {
+    const size_t steps = segment->plan->schedule.steps.size();
+    for (size_t i = 0; i < steps; ++i) {
+      const Step& step = segment->plan->schedule.steps[i];
+      StepSend& send = segment->sends[i];
+      StepRecv& recv = segment->recvs[i];
+      if (step.kind == StepKind::kSend && send.state != SendOp::State::kIdle) {
+        Peer(step.peer).Cancel(send, run.failure);
+      } else if (step.kind == StepKind::kRecv && recv.posted) {
+        Peer(step.peer).Cancel(recv, run.failure);
+      }
+    }
+  }
+  Say(run.sequence, run.failure);
+}
+
+void ScheduleRunner::Say(uint64_t sequence, const Status& why) {
+  for (Connection* connection : attached_) {
+    connection->Tell({config_.communicator, 0, sequence, why});
+  }
+}
+
+}  // namespace longhaul

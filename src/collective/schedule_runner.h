@@ -1,0 +1,186 @@
+// Plays schedules: for one rank of one communicator it starts operations in
+// order, keeps several segments of them in flight, hands their messages to
+// connections and does their arithmetic.
+//
+// A fault of any kind ends the operation on this rank and is told to every
+// peer, so that it ends everywhere; a lost peer ends the communicator.
+//
+// Engine thread only.
+#pragma once
+
+#include <longhaul/options.h>
+#include <longhaul/status.h>
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "collective/operation.h"
+#include "collective/schedule_cache.h"
+#include "engine/engine.h"
+#include "path/connection.h"
+#include "topology/topology.h"
+
+namespace longhaul {
+
+/// Where connections come from.
+class PeerDirectory {
+ public:
+  virtual ~PeerDirectory() = default;
+  /// The connection to the process of a rank: opened when first asked for, and
+  /// usable at once. Stays put as long as the directory does.
+  virtual Connection& To(Rank rank) = 0;
+};
+
+struct RunnerConfig {
+  uint32_t communicator = 0;
+  Rank self = 0;
+  Algorithm algorithm = Algorithm::kAuto;
+  SegmentOptions segments;
+};
+
+class ScheduleRunner final : private Pollable,
+                             private MessageListener,
+                             private MessageObserver {
+ public:
+  /// `topology` and `peers` must outlive it.
+  ScheduleRunner(Engine& engine, const Topology& topology, PeerDirectory& peers,
+                 const RunnerConfig& config);
+  /// Every operation must have ended: see Abort.
+  ~ScheduleRunner() override;
+
+  /// Begins an operation; it ends with Operation::Complete.
+  void Start(Operation& operation, TimePoint now);
+  /// Ends everything in flight with `why` and refuses what comes.
+  void Abort(const Status& why);
+  /// Nothing is in flight.
+  bool idle() const { return active_.empty(); }
+
+  /// Ok, or what has broken the communicator.
+  const Status& status() const { return broken_; }
+
+  uint64_t operations() const { return next_sequence_; }
+
+ private:
+  struct Run;      ///< an operation in flight
+  struct Segment;  ///< a segment in flight
+
+  /// A message of a step, with the way back to it.
+  struct StepSend : SendOp {
+    Segment* segment = nullptr;
+    uint32_t step = 0;
+  };
+  struct StepRecv : RecvOp {
+    Segment* segment = nullptr;
+    uint32_t step = 0;
+  };
+  struct Segment {
+    Run* run = nullptr;
+    uint64_t index = 0;
+    uint64_t begin = 0;  ///< first element
+    const ReadySchedule* plan = nullptr;
+    std::vector<uint32_t> waiting;  ///< per step: dependencies to come
+    std::vector<StepSend> sends;    ///< per step
+    std::vector<StepRecv> recvs;    ///< per step
+    uint32_t left = 0;              ///< steps not complete
+    size_t scratch_size = 0;
+    std::unique_ptr<uint8_t[]> scratch;
+  };
+  struct Run {
+    Operation* operation = nullptr;
+    uint64_t sequence = 0;
+    Fingerprint fingerprint;
+    size_t element_size = 1;
+    std::optional<ScheduleCache::Hold> plan;
+    uint64_t launched = 0;  ///< segments
+    uint64_t ended = 0;     ///< segments
+    uint64_t lent = 0;      ///< messages that connections hold
+    Status failure;
+    bool cancelled = false;          ///< the failure has been acted upon
+    std::vector<Segment*> segments;  ///< in flight
+  };
+  struct Choice {
+    bool valid = false;
+    uint64_t count = 0;
+    size_t element_size = 0;
+    Algorithm algorithm = Algorithm::kAuto;
+  };
+
+  void Poll(uint32_t events, TimePoint now) override;
+
+  // MessageListener
+  void OnSent(SendOp& op, const Status& status) override;
+  void OnReceived(RecvOp& op, const Status& status) override;
+  // MessageObserver
+  OperationState StateOf(uint32_t epoch, uint64_t sequence) const override;
+  void OnUnexpected(Connection& from, const ChunkHeader& header) override;
+  void OnDisagreement(Connection& from, const RecvOp& op,
+                      const ChunkHeader& header) override;
+  void OnNotice(Connection& from, const Notice& notice) override;
+  void OnFault(Connection& from, const Status& why) override;
+
+  Status Prepare(Run& run);
+  Result<Algorithm> Choose(uint64_t count, size_t element_size);
+  void CheckEarlyNews(Run& run);
+  void CompareWith(Run& run, const ChunkHeader& header);
+  bool LaunchSegments();
+  void Launch(Run& run);
+  void RunSteps();
+  void RunStep(Segment& segment, uint32_t step);
+  void SendStep(Segment& segment, const Step& step, uint32_t index);
+  void RecvStep(Segment& segment, const Step& step, uint32_t index);
+  void ReduceStep(Segment& segment, const Step& step);
+  void StepDone(Segment& segment, uint32_t step);
+  void MessageBack(Segment& segment, uint32_t step, const Status& status);
+  void RetireSegments();
+  void Retire(Segment& segment);
+  void EndRuns();
+  void End(Run& run);
+  void Fail(Run& run, const Status& why);
+  void ActOnFailure(Run& run);
+  void Break(const Status& why);
+  void Say(uint64_t sequence, const Status& why);
+  Run* Find(uint64_t sequence) const;
+  Connection& Peer(Rank rank);
+  uint8_t* At(const Segment& segment, const Extent& extent) const;
+  template <typename T>
+  static T* Take(std::vector<std::unique_ptr<T>>* pool, std::vector<T*>* idle);
+
+  const Topology& topology_;
+  PeerDirectory& peers_;
+  const RunnerConfig config_;
+  ScheduleCache cache_;
+  std::array<Choice, 64> choices_;
+
+  uint64_t next_sequence_ = 0;
+  std::vector<std::unique_ptr<Run>> runs_;
+  std::vector<Run*> idle_runs_;
+  std::vector<std::unique_ptr<Segment>> segments_;
+  std::vector<Segment*> idle_segments_;
+  std::vector<Run*> active_;  ///< by sequence
+  size_t scratch_in_flight_ = 0;
+
+  struct ReadyStep {
+    Segment* segment;
+    uint32_t step;
+  };
+  std::vector<ReadyStep> ready_;
+  size_t next_ready_ = 0;
+  std::vector<Segment*> ended_;
+  std::vector<const void*> operands_;
+
+  std::vector<Connection*> by_rank_;
+  std::vector<Connection*> attached_;
+
+  /// Which of the last operations were aborted, by sequence modulo size.
+  static constexpr uint64_t kRemembered = 1024;
+  std::array<bool, kRemembered> aborted_{};
+  /// Faults told of operations that have not begun here.
+  std::map<uint64_t, Status> told_early_;
+  Status broken_;
+};
+
+}  // namespace longhaul
