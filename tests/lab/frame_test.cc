@@ -24,7 +24,8 @@ Bytes CutOut(const Frame& frame, uint32_t first, uint32_t n,
 
 std::string Name(const testing::TestParamInfo<PacketSpec>& info) {
   return std::string(info.param.ipv6 ? "Ipv6" : "Ipv4") +
-         (info.param.tcp ? "Tcp" : "Udp");
+         (info.param.tcp ? "Tcp" : "Udp") +
+         (info.param.extension ? "Extended" : "");
 }
 
 class FrameCutTest : public testing::TestWithParam<PacketSpec> {
@@ -47,7 +48,7 @@ class FrameCutTest : public testing::TestWithParam<PacketSpec> {
     }
     const uint32_t length = size - at.transport;
     if (spec.ipv6) {
-      EXPECT_EQ(Get16(p + 4), length);
+      EXPECT_EQ(Get16(p + 4), size - 40);
     } else {
       EXPECT_EQ(Get16(p + 2), size);
       EXPECT_EQ(Get16(p + 4), (spec.identification + first) % 65536);
@@ -97,16 +98,18 @@ TEST_P(FrameCutTest, WireBytesOfThePartsAddUpToTheSegmentsWithHeaders) {
 
 TEST_P(FrameCutTest, AMarkSetsBothEcnBitsAndKeepsChecksumsSound) {
   PacketSpec spec = GetParam();
-  spec.ecn = 2;
-  const Bytes record = MakeRecord(spec);
-  const Frame frame = View(record);
-  EXPECT_TRUE(frame.EcnCapable());
-  for (const uint32_t n : {uint32_t{3}, frame.segments()}) {
-    const Bytes piece = CutOut(frame, 0, n, true);
-    ExpectSound(piece, 0, n);
-    const uint8_t traffic_class = piece[kVnetSize + 1];
-    EXPECT_EQ(spec.ipv6 ? traffic_class >> 4 : traffic_class & 3, 3);
-    EXPECT_FALSE(View(piece).EcnCapable()) << "marked already";
+  for (const uint8_t ecn : {uint8_t{1}, uint8_t{2}}) {
+    spec.ecn = ecn;
+    const Bytes record = MakeRecord(spec);
+    const Frame frame = View(record);
+    EXPECT_TRUE(frame.EcnCapable());
+    for (const uint32_t n : {uint32_t{3}, frame.segments()}) {
+      const Bytes piece = CutOut(frame, 0, n, true);
+      ExpectSound(piece, 0, n);
+      const uint8_t traffic_class = piece[kVnetSize + 1];
+      EXPECT_EQ(spec.ipv6 ? traffic_class >> 4 : traffic_class & 3, 3);
+      EXPECT_FALSE(View(piece).EcnCapable()) << "marked already";
+    }
   }
   spec.ecn = 0;
   const Bytes plain = MakeRecord(spec);
@@ -118,7 +121,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(PacketSpec{.ipv6 = false, .tcp = true},
                     PacketSpec{.ipv6 = true, .tcp = true},
                     PacketSpec{.ipv6 = false, .tcp = false},
-                    PacketSpec{.ipv6 = true, .tcp = false}),
+                    PacketSpec{.ipv6 = true, .tcp = false},
+                    PacketSpec{.ipv6 = true, .tcp = true, .extension = true}),
     Name);
 
 TEST(FrameTest, FinAndPushStayWithTheLastSegmentCwrWithTheFirst) {

@@ -23,7 +23,8 @@ struct PacketSpec {
   uint16_t identification = 0xfffe;
   uint8_t tcp_flags = 0x10;
   uint8_t ecn = 0;
-  bool options = true;  // 12 bytes of TCP options
+  bool options = true;     // 12 bytes of TCP options
+  bool extension = false;  // 8 bytes of IPv6 extension header
 };
 
 inline void Put16(Bytes& bytes, size_t at, uint32_t value) {
@@ -50,7 +51,7 @@ struct Layout {
   uint32_t ip, transport, payload;  // offsets within the packet
 };
 inline Layout LayoutOf(const PacketSpec& spec) {
-  const uint32_t ip = spec.ipv6 ? 40 : 20;
+  const uint32_t ip = spec.ipv6 ? (spec.extension ? 48U : 40U) : 20U;
   const uint32_t header = spec.tcp ? (spec.options ? 32U : 20U) : 8U;
   return {0, ip, ip + header};
 }
@@ -73,8 +74,14 @@ inline Bytes MakeRecord(const PacketSpec& spec) {
   if (spec.ipv6) {
     packet[0] = 0x60;
     packet[1] = static_cast<uint8_t>(spec.ecn << 4);
-    Put16(packet, 4, length);
+    Put16(packet, 4, static_cast<uint32_t>(packet.size()) - 40);
     packet[6] = spec.tcp ? 6 : 17;
+    if (spec.extension) {  // destination options: one PadN of 6 bytes
+      packet[40] = packet[6];
+      packet[6] = 60;
+      packet[42] = 1;
+      packet[43] = 4;
+    }
     packet[7] = 64;
     for (uint8_t i = 0; i < 32; ++i)
       packet[8U + i] = static_cast<uint8_t>(i * 7);
