@@ -200,8 +200,9 @@ TEST_P(ReduceKernelsTest, GiveTheBitsOfTheReference) {
   for (const Reduction& reduction : AllReductions()) {
     Values values(reduction.type);
     for (size_t sources = 1; sources <= 5; ++sources) {
-      for (const size_t count : {0, 1, 2, 7, 15, 33, 64, 129, 263, 640}) {
-        CheckOnce(*GetParam(), reduction, sources, count, values);
+      for (const int count : {0, 1, 2, 7, 15, 33, 64, 129, 263, 640}) {
+        CheckOnce(*GetParam(), reduction, sources, static_cast<size_t>(count),
+                  values);
         if (HasFatalFailure()) return;
       }
     }
