@@ -330,6 +330,7 @@ TEST_P(EngineThreadTest, EveryPostWakesTheEngine) {
     engine_.Post(&work);
     done.wait(i, std::memory_order_acquire);
   }
+  engine_.Stop();  // `done` may still be in use until then
   EXPECT_EQ(done.load(), rounds);
 }
 

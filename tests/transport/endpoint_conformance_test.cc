@@ -364,15 +364,6 @@ TEST_P(EndpointTest, FinishOfAnIdleEndpointEndsTheFlow) {
   EXPECT_EQ(sink_b_.FailedWith(), StatusCode::kUnreachable);
 }
 
-TEST_P(EndpointTest, FinishedEndStillReceives) {
-  a().Finish();
-  FrameSender sender(b(), sink_b_, {100});
-  sender.Send();
-  harness_->Settle();
-  EXPECT_EQ(sink_b_.FailedWith(), StatusCode::kUnreachable);
-  EXPECT_LE(sink_a_.frames.size(), 1u);
-}
-
 TEST_P(EndpointTest, GarbageFailsWithCorrupt) {
   FrameSender sender(b(), sink_b_, {10});
   sender.Send();
@@ -446,6 +437,7 @@ TEST_P(EndpointTest, RandomTraffic) {
 constexpr EndpointKind kKinds[] = {
     {"Sim", MakeSimHarness},
     {"UnsteadySim", MakeUnsteadySimHarness},
+    {"Tcp", MakeTcpHarness},
 };
 
 INSTANTIATE_TEST_SUITE_P(All, EndpointTest, testing::ValuesIn(kKinds),
