@@ -1,6 +1,7 @@
 #include "collective/segment_plan.h"
 
 #include <algorithm>
+#include <cinttypes>
 #include <cstddef>
 
 #include "base/check.h"
@@ -55,7 +56,7 @@ class Planner {
     if (count_ > kMaxCount) {
       return Status(
           StatusCode::kInvalidArgument,
-          Text("a vector of %llu elements is too long", Long(count_)));
+          Text("a vector of %" PRIu64 " elements is too long", count_));
     }
     uint64_t elements = Fit(options_.segment_size ? Stated() : Chosen());
     elements = std::max(elements, CeilDivide(count_, kMaxSegments));
@@ -69,17 +70,14 @@ class Planner {
     if (elements > UINT32_MAX || fit < AtATime(elements, 2)) {
       return Status(
           StatusCode::kExhausted,
-          Text("%llu elements of %llu bytes in %llu segments need more than "
-               "%llu bytes of scratch",
-               Long(count_), Long(element_size_), Long(plan.segments),
-               Long(options_.scratch_size)));
+          Text("%" PRIu64 " elements of %" PRIu64 " bytes in %" PRIu64
+               " segments need more than %" PRIu64 " bytes of scratch",
+               count_, element_size_, plan.segments, options_.scratch_size));
     }
     return plan;
   }
 
  private:
-  static unsigned long long Long(uint64_t n) { return n; }
-
   uint64_t Stated() const {
     return std::max<uint64_t>(1, *options_.segment_size / element_size_);
   }
@@ -87,13 +85,11 @@ class Planner {
     const uint64_t bytes = std::max(
         kLeastPart * parts_.most,
         std::min(kLargestPart * parts_.least, count_ * element_size_ / kDepth));
-    return Rounded(bytes / element_size_);
+    return bytes / element_size_;
   }
-  // To whole cache lines per part, where parts are long enough for it.
-  uint64_t Rounded(uint64_t elements) const {
-    return elements < grain_ ? elements : elements / grain_ * grain_;
-  }
-  // As few segments as with `elements`, but all about as long.
+  // As few segments as with `elements`, but all about as long, and parts that
+  // begin at whole cache lines. Less than twice as long: of four that fit the
+  // scratch at a time, two still do.
   uint64_t Even(uint64_t elements) const {
     if (elements < grain_ || elements >= count_) return elements;
     const uint64_t segments = CeilDivide(count_, elements);
@@ -114,7 +110,7 @@ class Planner {
     const uint64_t several = options_.segment_size ? 2 : 4;
     elements = std::min(elements, std::max<uint64_t>(count_, 1));
     while (elements > 1 && FitAtATime(elements) < AtATime(elements, several)) {
-      elements = Rounded(elements / 2);
+      elements /= 2;
     }
     return elements;
   }

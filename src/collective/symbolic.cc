@@ -1,5 +1,6 @@
 #include "collective/symbolic.h"
 
+#include <cinttypes>
 #include <cstddef>
 #include <map>
 #include <string>
@@ -7,8 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "collective/expressions.h"
+#include "collective/successors.h"
 #include "collective/validator.h"
 
 namespace longhaul {
@@ -30,14 +33,17 @@ struct Place {
 class Play {
  public:
   Play(std::span<const Schedule> ranks, Expressions& expressions, bool in_place)
-      : schedules_(ranks), expressions_(expressions), in_place_(in_place) {
+      : schedules_(ranks),
+        expressions_(expressions),
+        in_place_(in_place),
+        words_((ranks.size() + 63) / 64) {
     for (size_t r = 0; r < ranks.size(); ++r) states_.push_back(StateOf(r));
   }
 
   Status Run() {
     for (size_t r = 0; r < schedules_.size(); ++r) {
-      for (uint32_t i = 0; i < schedules_[r].steps.size(); ++i) {
-        if (states_[r].missing[i] == 0) ready_.push_back({r, i});
+      for (const uint32_t i : states_[r].successors.roots) {
+        ready_.push_back({r, i});
       }
     }
     while (!ready_.empty()) {
@@ -54,14 +60,15 @@ class Play {
   }
 
  private:
-  using Known = std::vector<bool>;  // which ranks are known to have started
+  // Which ranks are known to have started, as bits.
+  using Known = std::span<uint64_t>;
 
   struct State {
     std::vector<Id> memory[3];      // by Space
     std::vector<uint32_t> missing;  // dependencies not complete, by step
-    std::vector<std::vector<uint32_t>> successors;  // by step
-    std::vector<bool> done;                         // by step
-    std::vector<Known> known;                       // by step
+    Successors successors;
+    std::vector<uint64_t> known;  // words_ by step
+    size_t done = 0;              // steps
   };
 
   State StateOf(size_t rank) const {
@@ -73,19 +80,18 @@ class Play {
     }
     state.memory[1].assign(schedule.count, Expressions::kNothing);
     state.memory[2].assign(schedule.scratch_count, Expressions::kNothing);
-    state.successors.resize(n);
-    state.done.assign(n, false);
-    Known self(schedules_.size(), false);
-    self[rank] = true;
-    state.known.assign(n, self);
-    for (uint32_t i = 0; i < n; ++i) {
-      const auto dependencies = schedule.DependenciesOf(schedule.steps[i]);
-      state.missing.push_back(static_cast<uint32_t>(dependencies.size()));
-      for (const uint32_t d : dependencies) state.successors[d].push_back(i);
+    state.successors = SuccessorsOf(schedule);
+    state.known.assign(n * words_, 0);
+    for (size_t i = 0; i < n; ++i) {
+      state.missing.push_back(schedule.steps[i].dependency_count);
+      state.known[i * words_ + rank / 64] |= uint64_t{1} << (rank % 64);
     }
     return state;
   }
 
+  Known KnownAt(Place p) {
+    return std::span(states_[p.rank].known).subspan(p.step * words_, words_);
+  }
   const Step& StepAt(Place p) const { return schedules_[p.rank].steps[p.step]; }
   Id* At(size_t rank, const Extent& extent) {
     const bool alias = in_place_ && extent.space == Space::kOutput;
@@ -149,8 +155,7 @@ class Play {
     const Extent& target = StepAt(to).target;
     if (source.count != target.count) {
       return Bad(Where(from) +
-                 Text(" sends %llu elements to ",
-                      static_cast<unsigned long long>(source.count)) +
+                 Text(" sends %" PRIu64 " elements to ", source.count) +
                  Where(to) + ", which expects another number");
     }
     for (uint64_t e = 0; e < source.count; ++e) {
@@ -160,44 +165,37 @@ class Play {
       }
       At(to.rank, target)[e] = value;
     }
-    Learn(to, states_[from.rank].known[from.step]);
+    Learn(KnownAt(to), KnownAt(from));
     Complete(from);
     Complete(to);
     return {};
   }
 
-  void Learn(Place place, const Known& more) {
-    Known& known = states_[place.rank].known[place.step];
-    for (size_t r = 0; r < known.size(); ++r) {
-      if (more[r]) known[r] = true;
-    }
+  static void Learn(Known known, Known more) {
+    for (size_t w = 0; w < known.size(); ++w) known[w] |= more[w];
   }
 
   void Complete(Place place) {
     State& state = states_[place.rank];
-    state.done[place.step] = true;
-    for (const uint32_t next : state.successors[place.step]) {
-      Learn({place.rank, next}, state.known[place.step]);
+    ++state.done;
+    for (const uint32_t next : state.successors.Of(place.step)) {
+      Learn(KnownAt({place.rank, next}), KnownAt(place));
       if (--state.missing[next] == 0) ready_.push_back({place.rank, next});
     }
   }
 
-  Status CheckEnd() const {
+  Status CheckEnd() {
+    if (!waiting_.empty()) {
+      return Bad(Where(waiting_.begin()->second) + " waits for ever");
+    }
     for (size_t r = 0; r < states_.size(); ++r) {
-      Known known(states_.size(), false);
-      for (uint32_t i = 0; i < states_[r].done.size(); ++i) {
-        if (!states_[r].done[i]) {
-          return Bad(Where({r, i}) + " waits for ever");
-        }
-        for (size_t other = 0; other < known.size(); ++other) {
-          if (states_[r].known[i][other]) known[other] = true;
-        }
-      }
-      for (size_t other = 0; other < known.size(); ++other) {
-        if (!known[other]) {
-          return Bad(
-              Text("rank %zu is done without word of rank %zu", r, other));
-        }
+      const size_t n = schedules_[r].steps.size();
+      LH_CHECK(states_[r].done == n);  // as nothing waits
+      std::vector<uint64_t> known(words_, 0);
+      for (uint32_t i = 0; i < n; ++i) Learn(known, KnownAt({r, i}));
+      for (size_t other = 0; other < states_.size(); ++other) {
+        if ((known[other / 64] >> (other % 64) & 1) != 0) continue;
+        return Bad(Text("rank %zu is done without word of rank %zu", r, other));
       }
     }
     return {};
@@ -206,6 +204,7 @@ class Play {
   std::span<const Schedule> schedules_;
   Expressions& expressions_;
   bool in_place_;
+  size_t words_;
   std::vector<State> states_;
   std::vector<Place> ready_;
   std::map<Message, Place> waiting_;  // ends that wait for the other
@@ -213,8 +212,7 @@ class Play {
 
 Status CheckElement(const Expressions& expressions, size_t rank, uint64_t e,
                     Id value, Id expected) {
-  const std::string where = Text("rank %zu, output element %llu", rank,
-                                 static_cast<unsigned long long>(e));
+  const std::string where = Text("rank %zu, output element %" PRIu64, rank, e);
   if (value == Expressions::kNothing) return Bad(where + " is never written");
   if (!expressions.IsFinal(value)) return Bad(where + " is not final");
   if (expressions.ElementOf(value) != e) {

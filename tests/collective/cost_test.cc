@@ -101,6 +101,13 @@ TEST(LowerBoundTest, UnlikeSites) {
   EXPECT_NEAR(bound({1, 1, 1, 1}), 1.5, 1e-9);
 }
 
+TEST(LowerBoundTest, DelayComesOnTopOfTheSlowestSite) {
+  const Topology topology =
+      Sites({1, 1, 1}, {kGbit, 9 * kGbit, 9 * kGbit},
+            {kGbit, 9 * kGbit, 9 * kGbit}, 50 * kMillisecond);
+  EXPECT_NEAR(LowerBound(125'000'000, topology, kWanOnly), 1.05, 1e-9);
+}
+
 TEST(LowerBoundTest, GrowsByWhatHeadersTake) {
   CostParameters with_headers = kWanOnly;
   with_headers.goodput = 0.5;
@@ -183,6 +190,14 @@ TEST(SimulationTest, SlowDirectionAloneSetsThePace) {
       Sites({2, 2}, {kGbit, kGbit / 10}, {kGbit, kGbit}, 10 * kMillisecond);
   EXPECT_NEAR(Simulated(Algorithm::kHierarchical, 64 * kMi, topology, kWanOnly),
               64 * kMi * 8 / (kGbit / 10) + 0.01, 0.05);
+}
+
+TEST(SimulationTest, ArrivalsShareTheLineIntoTheirSite) {
+  const double ten = 10 * kGbit;
+  const Topology topology =
+      Sites({2, 2, 2}, {ten, ten, ten}, {kGbit, ten, ten}, 10 * kMillisecond);
+  EXPECT_NEAR(Simulated(Algorithm::kHierarchical, 64 * kMi, topology, kWanOnly),
+              2 * 64 * kMi * 8 / kGbit + 0.01, 0.02);
 }
 
 TEST(SimulationTest, AddingTakesItsTime) {

@@ -53,7 +53,7 @@ TEST(PatternTest, PartsMeetExactlyWhereTheirFractionsOverlap) {
 }
 
 TEST(PatternTest, OverlapsOfMeetingPartsCoverEachPart) {
-  for (const uint64_t count : {0, 1, 5, 17, 100}) {
+  for (const uint64_t count : {0U, 1U, 5U, 17U, 100U}) {
     const Interval part = PartOf(count, 2, 5);
     const Interval meeting = PartsMeeting(2, 5, 7);
     uint64_t at = part.begin;

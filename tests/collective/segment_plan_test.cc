@@ -69,6 +69,14 @@ TEST(SegmentPlanTest, MessagesStayWorthSending) {
   }
 }
 
+TEST(SegmentPlanTest, PartsOfLongVectorsBeginAtWholeCacheLines) {
+  const Topology topology = MakeSites({3, 3});
+  for (uint64_t count = kMi; count < 40 * kMi; count += 1'234'567) {
+    const SegmentPlan plan = Plan(count, topology);
+    EXPECT_EQ(plan.segment_elements % (3 * 64), 0U) << count;
+  }
+}
+
 TEST(SegmentPlanTest, StatedSizeIsTaken) {
   const Topology topology = MakeSites({2, 2});
   const SegmentPlan plan = Plan(1000, topology, {400, kMi});
