@@ -34,7 +34,8 @@ inline constexpr size_t kMaxRendezvousBlob = 64 << 10;
 inline constexpr uint32_t kMaxRendezvousSize = 1 << 16;  // ranks
 
 /// The key made of a secret file's content (LONGHAUL_SECRET_FILE); blanks at
-/// its end do not count. kInvalidArgument if it cannot be read or has fewer
+/// both ends do not count, nor does what follows the first 4096 bytes.
+/// kInvalidArgument if it cannot be read or has fewer
 /// than 16 bytes.
 Result<SipKey> ReadSecretFile(const std::string& path);
 

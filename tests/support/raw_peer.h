@@ -65,6 +65,16 @@ class RawPeer {
   UniqueFd fd_;
 };
 
+/// A bound socket on whose port nobody listens, as long as it lives.
+inline UniqueFd ClosedPort(AddressFamily family) {
+  const Address at = Address::Loopback(family, 0);
+  UniqueFd fd(::socket(at.SocketFamily(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_storage address;
+  const socklen_t size = at.ToSockaddr(&address);
+  EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  return fd;
+}
+
 /// A value that one thread changes and another waits for.
 template <typename T>
 class Watched {

@@ -110,8 +110,7 @@ class TcpConnectorTest : public testing::TestWithParam<AddressFamily> {
   }
   // A port on which nobody listens, kept from others.
   Address Closed() {
-    UniqueFd fd = OpenTcpSocket(GetParam(), {}).value();
-    EXPECT_TRUE(BindTo(fd.get(), Loopback()));
+    UniqueFd fd = test::ClosedPort(GetParam());
     Address address = LocalAddress(fd.get());
     kept_.push_back(std::move(fd));
     return address;
@@ -125,8 +124,7 @@ class TcpConnectorTest : public testing::TestWithParam<AddressFamily> {
   }
   // Swallows SYNs: a listener whose backlog is full.
   Address BlackHole() {
-    UniqueFd fd = OpenTcpSocket(GetParam(), {}).value();
-    EXPECT_TRUE(BindTo(fd.get(), Loopback()));
+    UniqueFd fd = test::ClosedPort(GetParam());
     EXPECT_EQ(::listen(fd.get(), 0), 0);
     Address address = LocalAddress(fd.get());
     kept_.push_back(std::move(fd));
@@ -136,11 +134,6 @@ class TcpConnectorTest : public testing::TestWithParam<AddressFamily> {
       kept_.push_back(std::move(filler));
     }
     return address;
-  }
-  static bool BindTo(int fd, const Address& at) {
-    sockaddr_storage address;
-    const socklen_t size = at.ToSockaddr(&address);
-    return ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0;
   }
   Address Listen(uint64_t self = kThere, uint16_t port = 0) {
     engine_.Call([&](TimePoint) {

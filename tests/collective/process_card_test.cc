@@ -1,0 +1,99 @@
+#include "collective/process_card.h"
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+
+namespace longhaul {
+namespace {
+
+ProcessCard Card() {
+  ProcessCard card;
+  card.version_max = 3;
+  card.capabilities = 0x8000000000000001;
+  card.incarnation = 0x1234;
+  card.pid = 4711;
+  card.wan_access = false;
+  card.host = "node7";
+  card.site = "";
+  card.addresses = {Address::Parse("10.0.0.7:5000").value(),
+                    Address::Parse("[fd00::7]:5001").value()};
+  return card;
+}
+
+// With the checksum made right again, so that what is behind it is tested.
+std::vector<uint8_t> Resealed(std::vector<uint8_t> bytes) {
+  StoreLittle<uint32_t>(bytes.data() + 4,
+                        Crc32c(bytes.data() + 8, bytes.size() - 8));
+  return bytes;
+}
+
+TEST(ProcessCard, SurvivesTheWire) {
+  const auto card = DecodeCard(EncodeCard(Card()));
+  ASSERT_TRUE(card.ok()) << card.status().text();
+  EXPECT_EQ(*card, Card());
+}
+
+TEST(ProcessCard, ScopesStayHome) {
+  ProcessCard card = Card();
+  card.addresses = {Address::Parse("[fe80::1%1]:5000").value()};
+  const auto decoded = DecodeCard(EncodeCard(card));
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_EQ(decoded->addresses.front().scope, 0u);
+}
+
+TEST(ProcessCard, LaterVersionsMayAppend) {
+  std::vector<uint8_t> bytes = EncodeCard(Card());
+  bytes.insert(bytes.end(), 100, 0xee);
+  const auto card = DecodeCard(Resealed(bytes));
+  ASSERT_TRUE(card.ok()) << card.status().text();
+  EXPECT_EQ(*card, Card());
+}
+
+TEST(ProcessCard, DamageAndShorteningAreNoticed) {
+  const std::vector<uint8_t> good = EncodeCard(Card());
+  for (size_t i = 0; i < good.size(); ++i) {
+    EXPECT_FALSE(DecodeCard(std::span(good).first(i)).ok()) << i;
+    std::vector<uint8_t> bad = good;
+    bad[i] ^= 0x10;
+    EXPECT_FALSE(DecodeCard(bad).ok()) << i;
+  }
+}
+
+TEST(ProcessCard, CountsBeyondItsEndAreRefused) {
+  for (const size_t at : {33u, 34u, 35u}) {
+    std::vector<uint8_t> bytes = EncodeCard(Card());
+    bytes[at] = 255;
+    EXPECT_EQ(DecodeCard(Resealed(bytes)).status().code(), StatusCode::kCorrupt)
+        << at;
+  }
+}
+
+TEST(ProcessCard, NamesWithControlCharactersAreRefused) {
+  ProcessCard card = Card();
+  card.host = "node\x1b[2J";
+  EXPECT_FALSE(DecodeCard(EncodeCard(card)).ok());
+}
+
+TEST(ProcessCard, AddressesNobodyCanConnectToAreRefused) {
+  for (const char* host : {"0.0.0.0", "::"}) {
+    ProcessCard card = Card();
+    card.addresses = {Address::ParseHost(host, 80).value()};
+    EXPECT_FALSE(DecodeCard(EncodeCard(card)).ok()) << host;
+  }
+  ProcessCard card = Card();
+  card.addresses.front().port = 0;
+  EXPECT_FALSE(DecodeCard(EncodeCard(card)).ok());
+}
+
+TEST(ProcessCard, LongNamesAndListsAreCut) {
+  ProcessCard card = Card();
+  card.host = std::string(1000, 'x');
+  card.addresses.assign(100, card.addresses.front());
+  const auto decoded = DecodeCard(EncodeCard(card));
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_EQ(decoded->host, std::string(kMaxCardName, 'x'));
+  EXPECT_EQ(decoded->addresses.size(), kMaxCardAddresses);
+}
+
+}  // namespace
+}  // namespace longhaul
