@@ -9,7 +9,7 @@ import math
 import statistics
 import unittest
 
-from labtest import TRAFFIC, in_host, lab, main_in_lab, start, stats, transfer, wait_until
+from labtest import TRAFFIC, in_host, main_in_lab, reset_stats, set_link, start, stats, transfer, wait_until
 
 PAIRS = (("10.77.1.1", "10.77.17.1"), ("fd77:0:1::1", "fd77:1:1::1"))
 OFFLOADS = ("tx", "rx", "tso", "gso")
@@ -17,8 +17,8 @@ OFFLOADS = ("tx", "rx", "tso", "gso")
 
 def shape(*settings: str) -> None:
     calm = ["rate=none", "delay=0ms", "loss=0", "burst=0", "reorder=0", "dup=0", "late=1ms", "queue=bdp"]
-    lab("set", "p0", *calm, *settings)
-    lab("stats", "p0", "--reset")
+    set_link("p0", *calm, *settings)
+    reset_stats()
 
 
 def receive_errors() -> int:

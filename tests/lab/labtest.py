@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "tools/lab"))
+
+from labtool.lab import Lab  # noqa: E402  (found by the line above)
+
 LAB = [sys.executable, str(HERE.parents[1] / "tools/lab/lab")]
 TRAFFIC = [sys.executable, str(HERE / "traffic.py")]
 UNSUPPORTED = 77  # exit code of `lab` where the machine cannot do it; ctest: skipped
@@ -49,19 +53,32 @@ def lab(*words: str, check: bool = True, which: str = "") -> subprocess.Complete
     return done
 
 
+# What follows does as `lab` does, in the lab around the test, but without starting it each time.
+def current() -> Lab:
+    return Lab(os.environ["LONGHAUL_LAB"])
+
+
 def in_host(host: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return lab("exec", host, "--", *command, check=check)
+    full = current().command(host, list(command))
+    return subprocess.run(full, text=True, capture_output=True, check=check, timeout=100)
 
 
 def start(host: str, *command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*LAB, "exec", host, "--", *command], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    full = current().command(host, list(command))
+    return subprocess.Popen(full, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def set_link(link: str, *settings: str) -> None:
+    current().set(link, list(settings))
+
+
+def reset_stats() -> None:
+    current().stats(None, reset=True)
 
 
 def stats(link: str) -> dict[str, Any]:
     """Of a path with one link, or an access link."""
-    return next(iter(json.loads(lab("stats", link).stdout).values()))
+    return next(iter(current().stats(link, reset=False).values()))
 
 
 def ping(host: str, target: str, *options: str, count: int = 1) -> list[float]:

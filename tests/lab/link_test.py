@@ -5,7 +5,21 @@ import json
 import re
 import unittest
 
-from labtest import begin_transfer, finish_transfer, goodput, in_host, lab, main_in_lab, ping, start, stats, transfer, wait_until
+from labtest import (
+    begin_transfer,
+    finish_transfer,
+    goodput,
+    in_host,
+    lab,
+    main_in_lab,
+    ping,
+    reset_stats,
+    set_link,
+    start,
+    stats,
+    transfer,
+    wait_until,
+)
 
 A4, B4 = "10.77.1.1", "10.77.17.1"
 A6, B6 = "fd77:0:1::1", "fd77:1:1::1"
@@ -13,8 +27,8 @@ SHARE = 1448 / 1500  # of the rate that TCP's payload can have
 
 
 def shape(*settings: str) -> None:
-    lab("set", "p0", "up", "rate=none", "delay=0ms", "queue=bdp", *settings)
-    lab("stats", "p0", "--reset")
+    set_link("p0", "up", "rate=none", "delay=0ms", "queue=bdp", *settings)
+    reset_stats()
 
 
 class LinkTest(unittest.TestCase):
@@ -44,7 +58,7 @@ class LinkTest(unittest.TestCase):
         shape("rate=10mbit", "delay=2ms")
         running = begin_transfer("s0h0", A4, "s1h0", B4, 12)
         self.assertTrue(wait_until(lambda: stats("p0")["ab"]["out_bytes"] > 100_000))
-        lab("set", "p0", "rate=200mbit")
+        set_link("p0", "rate=200mbit")
         self.assertGreater(goodput(finish_transfer(running)), 13)
 
     def test_the_queue_has_its_length(self) -> None:
@@ -58,9 +72,9 @@ class LinkTest(unittest.TestCase):
         shape("delay=200ms")
         process = start("s0h0", "ping", "-n", "-i", "0.1", "-c", "40", "-I", A4, B4)
         self.assertTrue(wait_until(lambda: stats("p0")["ba"]["in_segs"] > 3))
-        lab("set", "p0", "down")
+        set_link("p0", "down")
         self.assertTrue(wait_until(lambda: stats("p0")["ab"]["down_dropped"] > 5))
-        lab("set", "p0", "up")
+        set_link("p0", "up")
         answers = [int(n) for n in re.findall(r"icmp_seq=(\d+)", process.communicate(timeout=60)[0])]
         self.assertEqual(answers[0], 1)
         self.assertEqual(answers[-1], 40)

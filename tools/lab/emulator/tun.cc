@@ -52,9 +52,9 @@ void TurnOffloadsOn(int tun) {
   }
 }
 
-void BringUp(ifreq& request, int mtu) {
+void BringUp(ifreq& request, const TunOptions& options) {
   const File socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  request.ifr_mtu = mtu;
+  request.ifr_mtu = options.mtu;
   if (::ioctl(socket.fd(), SIOCSIFMTU, &request) < 0) ThrowErrno("set MTU");
   // The kernel's own queue must never be the one that drops. Without real root
   // this is refused; then `ip link set txqueuelen` does it.
@@ -62,6 +62,9 @@ void BringUp(ifreq& request, int mtu) {
   (void)::ioctl(socket.fd(), SIOCSIFTXQLEN, &request);
   if (::ioctl(socket.fd(), SIOCGIFFLAGS, &request) < 0) ThrowErrno("flags");
   request.ifr_flags |= IFF_UP;
+  // No neighbour discovery across the link, so no multicast: else the kernel
+  // reports its own groups there.
+  if (!options.ethernet) request.ifr_flags &= ~IFF_MULTICAST;
   if (::ioctl(socket.fd(), SIOCSIFFLAGS, &request) < 0) ThrowErrno("up");
 }
 
@@ -76,7 +79,7 @@ File OpenHere(const std::string& interface, const TunOptions& options) {
     ThrowErrno("create " + interface);
   }
   TurnOffloadsOn(tun.fd());
-  BringUp(request, options.mtu);
+  BringUp(request, options);
   return tun;
 }
 

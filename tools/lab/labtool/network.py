@@ -28,10 +28,10 @@ ROUTER_SYSCTLS = {
 # No link-local addresses, so no chatter of the routers' own on the long-haul links;
 # only bridges get one, without which they could not look for their hosts.
 ROUTER_SYSCTLS_IPV6 = HOST_SYSCTLS_IPV6 | {
-    "net/ipv6/conf/all/forwarding": "1",
-    "net/ipv6/conf/default/forwarding": "1",
     "net/ipv6/conf/default/addr_gen_mode": "1",
 }
+# Once the links are there, which then need not announce that they forward.
+FORWARDING_IPV6 = {"net/ipv6/conf/all/forwarding": "1"}
 FIRST_TABLE = 100  # of path 0
 
 
@@ -48,6 +48,8 @@ def create(plan: Plan) -> None:
 
 def connect(plan: Plan) -> None:
     """Everything but the long-haul links, which are there already."""
+    for router in plan.routers if plan.ipv6 else []:
+        machine.write_sysctls(plan.namespace(router), FORWARDING_IPV6)
     machine.ip_batch(plan.namespace(MANAGEMENT), management_lines(plan))
     for site in plan.sites:
         namespace = plan.namespace(f"s{site}")
