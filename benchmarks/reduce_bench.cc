@@ -1,16 +1,17 @@
 // Reductions beside a STREAM-like add measured in the same run.
 //
-// Every iteration times one add and one reduction, in turn, so that both see
-// the same machine. Counters: `GB/s` moved by the reduction and by the add
-// (`stream`), each source read once and the target written once, and `ratio`,
-// the first over the second; all from medians over the iterations.
+// Every iteration times the add and the reduction in turn, so that both see the
+// same machine, in processor time of the thread, so that others who share it
+// count little. Counters, all medians over the iterations: `GB/s` moved by the
+// reduction, each source read once and the target written once; `stream`, the
+// same of the add; `ratio`, the first over the second, iteration by iteration.
 #include <benchmark/benchmark.h>
 #include <longhaul/types.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,7 +22,26 @@
 namespace longhaul {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+double ProcessorSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) +
+         static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+// Of one run among several: small blocks are over sooner than the clock can
+// tell. The first run, which fetches what others evicted, is not timed: blocks
+// that fit a cache are measured in it.
+template <typename Function>
+double SecondsOf(size_t runs, const Function& function) {
+  function();
+  const double start = ProcessorSeconds();
+  for (size_t i = 0; i < runs; ++i) {
+    function();
+    benchmark::ClobberMemory();
+  }
+  return (ProcessorSeconds() - start) / static_cast<double>(runs);
+}
 
 struct Free {
   void operator()(void* memory) const { std::free(memory); }
@@ -78,14 +98,23 @@ void AddBaseline(float* a, const float* b, const float* c, size_t count) {
 }
 #endif
 
-double SecondsOfAdd(AddFunction add, void* a, const void* b, const void* c,
-                    size_t bytes) {
-  const auto start = Clock::now();
-  add(static_cast<float*>(a), static_cast<const float*>(b),
-      static_cast<const float*>(c), bytes / sizeof(float));
-  benchmark::ClobberMemory();
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+struct Add {
+  Add(AddFunction function_in, size_t bytes)
+      : function(function_in),
+        count(bytes / sizeof(float)),
+        blocks{MakeBlock(bytes, DataType::kFloat32),
+               MakeBlock(bytes, DataType::kFloat32),
+               MakeBlock(bytes, DataType::kFloat32)} {}
+  void operator()() const {
+    function(static_cast<float*>(blocks[0].get()),
+             static_cast<const float*>(blocks[1].get()),
+             static_cast<const float*>(blocks[2].get()), count);
+  }
+
+  AddFunction function;
+  size_t count;
+  Block blocks[3];
+};
 
 double Median(std::vector<double>& values) {
   const auto middle =
@@ -95,20 +124,18 @@ double Median(std::vector<double>& values) {
 }
 
 // The fastest of the adds for blocks of this size, so that the bar is honest.
-AddFunction BestAdd(size_t bytes) {
+AddFunction BestAdd(size_t bytes, size_t runs) {
   std::vector<AddFunction> adds = {AddBaseline};
 #ifdef __x86_64__
   if (__builtin_cpu_supports("avx2") != 0) adds.push_back(AddAvx2);
   if (__builtin_cpu_supports("avx512f") != 0) adds.push_back(AddAvx512);
 #endif
-  const Block a = MakeBlock(bytes, DataType::kFloat32);
-  const Block b = MakeBlock(bytes, DataType::kFloat32);
-  const Block c = MakeBlock(bytes, DataType::kFloat32);
+  Add add(AddBaseline, bytes);
   std::vector<std::vector<double>> seconds(adds.size());
   for (int round = 0; round < 21; ++round) {
     for (size_t k = 0; k < adds.size(); ++k) {
-      seconds[k].push_back(
-          SecondsOfAdd(adds[k], a.get(), b.get(), c.get(), bytes));
+      add.function = adds[k];
+      seconds[k].push_back(SecondsOf(runs, add));
     }
   }
   size_t best = 0;
@@ -136,43 +163,28 @@ void RunReduce(benchmark::State& state, const Case& c) {
   }
   const Block other = MakeBlock(bytes, c.reduction.type);
   void* target = c.in_place ? blocks[0].get() : other.get();
-  const Block add_blocks[3] = {MakeBlock(bytes, DataType::kFloat32),
-                               MakeBlock(bytes, DataType::kFloat32),
-                               MakeBlock(bytes, DataType::kFloat32)};
-  const AddFunction add = BestAdd(bytes);
-
-  std::vector<double> add_seconds;
-  std::vector<double> reduce_seconds;
-  // Small blocks are timed in groups: a clock reading costs tens of ns. The
-  // first pass of a group, which fetches what the other side evicted, is not
-  // timed: blocks that fit a cache are measured in it.
-  const int group = static_cast<int>(std::max<size_t>(1, (1 << 20) / bytes));
-  for (auto _ : state) {  // NOLINT(clang-analyzer-deadcode.DeadStores)
-    SecondsOfAdd(add, add_blocks[0].get(), add_blocks[1].get(),
-                 add_blocks[2].get(), bytes);
-    double seconds = 0;
-    for (int k = 0; k < group; ++k) {
-      seconds += SecondsOfAdd(add, add_blocks[0].get(), add_blocks[1].get(),
-                              add_blocks[2].get(), bytes);
-    }
-    add_seconds.push_back(seconds / group);
+  const size_t runs = std::max<size_t>(1, (4 << 20) / bytes);
+  const Add add(BestAdd(bytes, runs), bytes);
+  const auto reduce = [&] {
     ReduceWith(*c.kernels, c.reduction, target, sources, count);
-    const auto start = Clock::now();
-    for (int k = 0; k < group; ++k) {
-      ReduceWith(*c.kernels, c.reduction, target, sources, count);
-      benchmark::ClobberMemory();
-    }
-    seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    reduce_seconds.push_back(seconds / group);
+  };
+  const auto add_bytes = static_cast<double>(bytes) * 3;
+  const auto reduce_bytes =
+      static_cast<double>(bytes) * static_cast<double>(c.source_count + 1);
+
+  std::vector<double> stream_rates;
+  std::vector<double> rates;
+  std::vector<double> ratios;
+  for (auto _ : state) {  // NOLINT(clang-analyzer-deadcode.DeadStores)
+    stream_rates.push_back(add_bytes / SecondsOf(runs, add));
+    const double seconds = SecondsOf(runs, reduce);
+    rates.push_back(reduce_bytes / seconds);
+    ratios.push_back(rates.back() / stream_rates.back());
     state.SetIterationTime(seconds);
   }
-  const auto moved = static_cast<double>(bytes);
-  const double reduce_rate =
-      moved * static_cast<double>(c.source_count + 1) / Median(reduce_seconds);
-  const double stream_rate = moved * 3 / Median(add_seconds);
-  state.counters["GB/s"] = reduce_rate * 1e-9;
-  state.counters["stream"] = stream_rate * 1e-9;
-  state.counters["ratio"] = reduce_rate / stream_rate;
+  state.counters["GB/s"] = Median(rates) * 1e-9;
+  state.counters["stream"] = Median(stream_rates) * 1e-9;
+  state.counters["ratio"] = Median(ratios);
 }
 
 void Register(const Case& c) {
@@ -185,7 +197,7 @@ void Register(const Case& c) {
       ->Arg(1 << 20)
       ->Arg(16 << 20)
       ->UseManualTime()
-      ->MinTime(0.2);
+      ->MinTime(0.1);
 }
 
 const bool kRegistered = [] {
@@ -193,7 +205,7 @@ const bool kRegistered = [] {
                       DataType::kBfloat16};
   const KernelSet* best = &BestKernels();
   for (const DataType type : types) {
-    for (const size_t sources : {2, 4, 8}) {
+    for (const size_t sources : {size_t{2}, size_t{4}, size_t{8}}) {
       Register({{type, ReduceOp::kSum}, sources, false, best});
     }
     Register({{type, ReduceOp::kSum}, 2, true, best});
