@@ -242,7 +242,8 @@ Result<std::vector<ProcessCard>> Context::Impl::Join(const std::string& name,
 Status Context::Impl::ServeRendezvous(const HostPort& at) {
   Status status;
   engine_.Call([&](TimePoint) {
-    if (server_ != nullptr) return;
+    // Once in a job, its store is there already, wherever it is.
+    if (server_ != nullptr || policy_.job != 0) return;
     RendezvousServer::Config config;
     config.addresses = {Address::Any(options_.address_family, at.port)};
     config.key = secret_file_key_;
