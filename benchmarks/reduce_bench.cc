@@ -152,7 +152,13 @@ struct Case {
   const KernelSet* kernels;
 };
 
-void RunReduce(benchmark::State& state, const Case& c) {
+std::vector<Case>& Cases() {
+  static std::vector<Case> cases;
+  return cases;
+}
+
+void RunReduce(benchmark::State& state) {
+  const Case& c = Cases()[static_cast<size_t>(state.range(1))];
   const auto bytes = static_cast<size_t>(state.range(0));
   const size_t count = bytes / SizeOf(c.reduction.type);
   std::vector<Block> blocks;
@@ -192,10 +198,14 @@ void Register(const Case& c) {
                      NameOf(c.reduction.op) + "/" +
                      std::to_string(c.source_count) +
                      (c.in_place ? "_in_place" : "") + "/" + c.kernels->name;
-  benchmark::RegisterBenchmark(name.c_str(), RunReduce, c)
-      ->Arg(64 << 10)
-      ->Arg(1 << 20)
-      ->Arg(16 << 20)
+  const auto index = static_cast<int64_t>(Cases().size());
+  Cases().push_back(c);
+  benchmark::internal::Function* const run = RunReduce;
+  benchmark::RegisterBenchmark(name.c_str(), run)
+      ->ArgNames({"bytes", "case"})
+      ->Args({64 << 10, index})
+      ->Args({1 << 20, index})
+      ->Args({16 << 20, index})
       ->UseManualTime()
       ->MinTime(0.1);
 }
