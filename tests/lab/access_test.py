@@ -4,7 +4,18 @@
 import json
 import unittest
 
-from labtest import begin_transfer, finish_transfer, goodput, lab, main_in_lab, ping, reset_stats, set_link, stats, transfer
+from labtest import (
+    begin_transfer,
+    finish_transfer,
+    goodput,
+    lab,
+    main_in_lab,
+    ping,
+    reset_stats,
+    set_link,
+    stats,
+    transfer,
+)
 
 SHARE = 1448 / 1500
 S0, S1, S2 = "10.77.1.1", "10.77.17.1", "10.77.33.1"

@@ -188,7 +188,7 @@ TEST_F(ChannelTest, HeldPacketsArriveLateBehindTheirFollowers) {
 
 TEST_F(ChannelTest, JitterKeepsTheOrder) {
   Set({"delay=10ms", "jitter=3ms"});
-  for (uint8_t i = 0; i < 100; ++i) Send(Packet(100, i), i * 10 * kUs);
+  for (uint8_t i = 0; i < 100; ++i) Send(Packet(100, i), int64_t{i} * 10 * kUs);
   const std::vector<Arrival> found = Drain(kNever - 1);
   ASSERT_EQ(found.size(), 100U);
   for (size_t i = 1; i < found.size(); ++i) {
@@ -205,7 +205,7 @@ TEST_F(ChannelTest, JitterHasItsMeanAndDeviation) {
   double sum = 0;
   double squares = 0;
   for (int i = 0; i < kPackets; ++i) {
-    const int64_t sent = i * 100 * kMs;
+    const int64_t sent = int64_t{i} * 100 * kMs;
     Send(Packet(100), sent);
     for (const int64_t at : DrainTimes(kNever - 1)) {
       const double delay = static_cast<double>(at - sent) / 1e6;

@@ -55,6 +55,13 @@ class HostsTest(unittest.TestCase):
                 self.assertGreaterEqual(best, 2 * delay)
                 self.assertEqual(best < 80, interface == "p0")
 
+    def test_a_path_is_taken_even_to_an_address_of_another(self) -> None:
+        for version in (4, 6):
+            own, far = address("s0h0", "p1", version), address("s1h0", "p0", version)
+            best = min(ping("s0h0", far, "-I", own, count=5))
+            self.assertGreaterEqual(best, 40 + 2, "there by path 1, back by path 0")
+            self.assertLess(best, 80)
+
     def test_without_wan_no_other_site_is_reached(self) -> None:
         for version in (4, 6):
             for interface in ("lan", "p0"):

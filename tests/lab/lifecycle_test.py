@@ -20,7 +20,8 @@ class RunTest(unittest.TestCase):
 
     def test_the_command_finds_its_lab(self) -> None:
         which = name("own")
-        done = lab("run", "--path", "delay=1ms", "--", "sh", "-c", f"echo $LONGHAUL_LAB; {' '.join(LAB)} hosts", which=which)
+        script = f"echo $LONGHAUL_LAB; {' '.join(LAB)} hosts"
+        done = lab("run", "--path", "delay=1ms", "--", "sh", "-c", script, which=which)
         rows = done.stdout.splitlines()
         self.assertEqual(rows[0], which)
         self.assertEqual(rows[1], "s0h0 lan=10.77.0.1 p0=10.77.1.1 mgmt=10.78.0.1")
@@ -115,7 +116,8 @@ class UpTest(unittest.TestCase):
 
     @staticmethod
     def _children(pid: int, command: str) -> list[int]:
-        done = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid=,comm="], text=True, capture_output=True, check=False)
+        command_line = ["ps", "--ppid", str(pid), "-o", "pid=,comm="]
+        done = subprocess.run(command_line, text=True, capture_output=True, check=False)
         rows = [row.split() for row in done.stdout.splitlines()]
         return [int(row[0]) for row in rows if row[1] == command]
 
@@ -128,7 +130,8 @@ class UnprivilegedTest(unittest.TestCase):
         up = subprocess.run([*nobody, *LAB, "up"], text=True, capture_output=True, check=False)
         self.assertEqual(up.returncode, 77, up.stderr)
         self.assertIn("needs root", up.stderr)
-        done = subprocess.run([*no_namespaces, *LAB, "--lab", name("no"), "run", "--", "true"], text=True, capture_output=True, check=False)
+        run = [*no_namespaces, *LAB, "--lab", name("no"), "run", "--", "true"]
+        done = subprocess.run(run, text=True, capture_output=True, check=False)
         self.assertNotEqual(done.returncode, 0)
         self.assertTrue(done.stderr.startswith("lab: "), done.stderr)
 

@@ -120,8 +120,8 @@ class SpreadTest(unittest.TestCase):
         process.communicate(timeout=60)
 
     def test_wrong_use_is_explained(self) -> None:
-        for command in (["spread"], ["spread", "--per-host", "0", "--", "true"], ["spread", "--env", "X", "--", "true"]):
-            done = lab(*command, check=False)
+        for command in ([], ["--per-host", "0", "--", "true"], ["--env", "X", "--", "true"]):
+            done = lab("spread", *command, check=False)
             self.assertIn(done.returncode, (1, 2))
             self.assertTrue(done.stderr)
 
