@@ -5,8 +5,9 @@
 // A connection may be used before its first flow is there: sends wait. It is
 // broken for good, and says so to every observer, when its last flow is lost
 // without a goodbye, when the peer is silent for the time-out while something
-// is expected of it, or when the peer breaks the protocol. Every op handed in
-// comes back through its listener, whatever happens.
+// is expected of it, or when the peer breaks the protocol. Without retention
+// the loss of any flow breaks it: what that flow carried cannot be sent again.
+// Every op handed in comes back through its listener, whatever happens.
 //
 // Engine thread only.
 #pragma once
@@ -53,33 +54,43 @@ class Connection final : public ChunkSink, private Pollable {
   void Welcome(uint64_t shared_credit, uint64_t stream_reserve) {
     outbox_.Welcome(shared_credit, stream_reserve);
   }
-  /// Takes over an endpoint whose sink is to be this connection.
+  /// Takes over an endpoint whose sink is this connection; in the turn of the
+  /// engine in which the endpoint was started, so that nothing has arrived yet.
   void AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now);
   /// Breaks the connection from outside: it could not be opened, say.
   void Break(const Status& why);
 
   const std::string& peer() const { return config_.peer; }
-  /// Ok, or what broke it.
+  /// Ok, or what broke it, or kAborted once it is closed.
   const Status& status() const { return status_; }
 
   /// Joins `rank` of this process to the connection; it hears of messages to it
-  /// and of notices to its communicator.
+  /// and of notices to its communicator, from within the call of those that
+  /// came before. Any pair of communicator and rank may join only once.
   void Attach(uint32_t communicator, uint32_t rank, MessageObserver& observer);
+  /// What still comes for that rank is thrown away. Its ops must be back.
   void Detach(uint32_t communicator, uint32_t rank);
 
   void Send(SendOp& op);
   void Recv(RecvOp& op);
+  /// Takes an op back. A receive's listener is called before this returns, and
+  /// its message is thrown away from then on; a send's when no endpoint reads
+  /// the source any more. Nothing if the op is not handed in.
   void Cancel(SendOp& op, const Status& why);
   void Cancel(RecvOp& op, const Status& why);
+  /// An operation is over, its observer says so already, its ops are back: what
+  /// is kept of it goes.
   void Forget(const OperationId& operation);
   void ForEachUnexpected(const OperationId& operation,
                          const std::function<void(const ChunkHeader&)>& visit);
 
-  /// Tells the peer's communicator, after what was sent before.
+  /// Tells the peer's ranks of the communicator, each once and reliably. May
+  /// overtake messages sent before.
   void Tell(const Notice& notice);
 
-  /// Begins the end: what was sent is seen off, goodbye is said. `closed()`
-  /// turns true in bounded time.
+  /// Begins the end: what was sent is seen off, goodbye is said; ops handed in
+  /// from now on come back with kAborted. `closed()` turns true when the peer
+  /// has heard it, or is known not to, at the latest after the time-out.
   void StartClose(TimePoint now);
   bool closed() const { return closing_ == Closing::kClosed; }
 
@@ -106,18 +117,29 @@ class Connection final : public ChunkSink, private Pollable {
   void Poll(uint32_t events, TimePoint now) override;
   void FlushControl();
   template <typename Entry>
-  bool SendEntries(FrameKind kind, size_t entry_size,
+  void SendEntries(Flow* over, FrameKind kind, size_t entry_size,
                    std::vector<Entry>* entries);
-  bool SendControl(const ChunkHeader& header, std::span<const uint8_t> payload);
+  bool SendControl(Flow* over, const ChunkHeader& header,
+                   std::span<const uint8_t> payload);
   void SendPadding(TimePoint now);
-  void CheckLiveness(TimePoint now);
-  void AdvanceClose(TimePoint now);
+  void Sample(TimePoint now);
+  Duration Patience() const;
   bool Expecting() const;
+  TimePoint CheckLiveness(TimePoint now);
+  TimePoint CheckFlow(Flow& flow, TimePoint now);
+  TimePoint AdvanceClose(TimePoint now);
+  bool AllAcknowledged() const;
+  Status Take(Flow& flow, const ChunkHeader& header, const uint8_t* payload,
+              TimePoint now);
   Status TakeEntries(const ChunkHeader& header, const uint8_t* payload);
-  Status TakeNotice(const ChunkHeader& header, const uint8_t* payload);
+  Status TakeNotice(Flow& flow, const ChunkHeader& header,
+                    const uint8_t* payload);
   Flow* FlowOf(const Endpoint& endpoint);
-  void LoseFlow(Flow& flow);
+  Status Refusal() const;
   bool HasFlow() const;
+  void LoseFlow(Flow& flow);
+  void DropFlow(Flow& flow, const Status& why);
+  void End(const Status& why);
   void Fault(const Status& why);
 
   ConnectionConfig config_;
@@ -129,10 +151,10 @@ class Connection final : public ChunkSink, private Pollable {
 
   std::vector<CreditEntry> credits_;
   std::vector<uint8_t> control_out_;
-  bool advertise_ = false;  ///< tell the peer all credit and grants again
-  bool pong_due_ = false;
-  uint64_t pong_value_ = 0;
-  uint64_t notices_ = 0;
+  bool advertise_ = false;    ///< tell the peer all credit and grants again
+  uint64_t notices_ = 0;      ///< sent
+  RangeSet notices_taken_;    ///< by number
+  std::vector<Notice> told_;  ///< the latest, for those who attach later
 
   FrameCookie padding_cookie_;
   WarmUp warm_up_;
@@ -141,7 +163,6 @@ class Connection final : public ChunkSink, private Pollable {
 
   TimePoint last_heard_ = 0;
   TimePoint expecting_since_ = kNever;
-  TimePoint last_ping_ = 0;
   Duration rtt_ = 0;  ///< by ping; 0: unknown
   bool peer_left_ = false;
   Closing closing_ = Closing::kOpen;

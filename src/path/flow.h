@@ -1,5 +1,5 @@
-// A connection's view of one of its endpoints: what is on its way over it, and
-// what is arriving on it.
+// A connection's view of one of its endpoints: what is on its way over it, what
+// is arriving on it, and what is to be said on it and on no other.
 //
 // Engine thread only.
 #pragma once
@@ -8,6 +8,7 @@
 
 #include <array>
 #include <memory>
+#include <vector>
 
 #include "base/intrusive_list.h"
 #include "base/intrusive_map.h"
@@ -28,10 +29,10 @@ struct RetainedChunk : FrameCookie,
                        MapLink<RetainedChunk> {
   ChunkHeader header;
   uint8_t* data = nullptr;  ///< null if header.size is 0
-  Flow* flow = nullptr;     ///< that carries it; null: to be sent again
-  bool lent = false;        ///< `flow`'s endpoint still reads it
+  bool sent = false;        ///< some endpoint has taken it
+  bool lent = false;        ///< an endpoint still reads it
   bool acknowledged = false;
-  TimePoint sent_at = 0;
+  TimePoint left_at = kNever;  ///< when it was first seen to have been read
 };
 
 using RetainedList = IntrusiveList<RetainedChunk, RetainedListTag>;
@@ -40,15 +41,13 @@ struct Flow {
   /// What becomes of the payload that is arriving.
   enum class Arriving : uint8_t {
     kNothing,
-    kControl,  ///< into control_in
     kInPlace,  ///< into a posted receive
     kStored,   ///< into a block: unexpected
     kTwin,     ///< into a block: another flow is filling the same range
     kDiscard,  ///< thrown away, acknowledged
-    kForget,   ///< thrown away, not acknowledged
   };
 
-  std::unique_ptr<Endpoint> endpoint;
+  std::unique_ptr<Endpoint> endpoint;  ///< null: lost, the place is free
   bool writable = true;
   /// In the order they were sent; those acknowledged only while still lent.
   RetainedList in_flight;
@@ -58,6 +57,14 @@ struct Flow {
   InboundMessage* message = nullptr;  ///< kInPlace, kStored, kTwin
   uint8_t* block = nullptr;           ///< kStored, kTwin
   std::unique_ptr<std::array<uint8_t, kMaxControlPayload>> control_in;
+
+  /// Owed for what came over this flow. They leave over it as well: if it is
+  /// lost with them, the peer sends again what it does not know to be here.
+  std::vector<AckEntry> acks;
+  bool pong_due = false;
+  uint64_t pong_value = 0;
+  TimePoint heard = 0;   ///< when something last arrived
+  TimePoint pinged = 0;  ///< when a ping last left
 };
 
 }  // namespace longhaul

@@ -12,9 +12,8 @@ namespace {
 constexpr uint8_t kCharged =
     ChunkHeader::kChargedShared | ChunkHeader::kChargedReserve;
 
-Status Violation(const char* what) {
-  return {StatusCode::kCorrupt, Text("the peer broke the protocol: %s", what),
-          FaultScope::kConnection};
+bool IsCharged(const ChunkHeader& header) {
+  return (header.flags & kCharged) != 0;
 }
 
 MessageId StreamOf(const MessageId& id) {
@@ -38,12 +37,17 @@ uint64_t EarKey(uint32_t communicator, uint32_t rank) {
 
 }  // namespace
 
+Status PeerViolation(const char* what) {
+  return {StatusCode::kCorrupt, Text("the peer broke the protocol: %s", what),
+          FaultScope::kConnection};
+}
+
 Inbox::Inbox(Connection& owner, BlockPool& pool, const InboxConfig& config)
     : owner_(owner),
       pool_(pool),
       config_(config),
       shared_(config.shared_credit) {
-  acks_.reserve(1024);
+  config_.stream_reserve = std::max(config_.stream_reserve, kLeastReserve);
   grants_.reserve(1024);
 }
 
@@ -75,22 +79,29 @@ void Inbox::Attach(uint32_t communicator, uint32_t rank,
   });
 }
 
-void Inbox::Detach(uint32_t communicator, uint32_t rank) {
+void Inbox::Detach(uint32_t communicator, uint32_t rank, Flows flows) {
   Ear* ear = ears_.Find(EarKey(communicator, rank));
-  if (ear != nullptr) ear->observer = nullptr;
+  if (ear == nullptr) return;
+  ear->observer = nullptr;
+  messages_.ForEach([&](InboundMessage& message) {
+    if (message.id.communicator == communicator && message.id.target == rank &&
+        message.posted == nullptr) {
+      LetGo(message, flows);
+    }
+  });
 }
 
-MessageObserver* Inbox::ObserverOf(uint32_t communicator, uint32_t rank) const {
-  const Ear* ear = ears_.Find(EarKey(communicator, rank));
+MessageObserver* Inbox::ObserverOf(const MessageId& id) const {
+  const Ear* ear = ears_.Find(EarKey(id.communicator, id.target));
   return ear == nullptr ? nullptr : ear->observer;
 }
 
-OperationState Inbox::StateOf(const MessageId& id) const {
-  const Ear* ear = ears_.Find(EarKey(id.communicator, id.target));
+OperationState Inbox::StateOf(const OperationId& operation) const {
+  const Ear* ear = ears_.Find(EarKey(operation.communicator, operation.rank));
   if (ear == nullptr) return OperationState::kOpen;  // not begun here yet
   return ear->observer == nullptr
              ? OperationState::kAborted
-             : ear->observer->StateOf(id.epoch, id.sequence);
+             : ear->observer->StateOf(operation.epoch, operation.sequence);
 }
 
 InboundMessage* Inbox::FindOrMake(const MessageId& id) {
@@ -109,54 +120,52 @@ InboundMessage* Inbox::FindOrMake(const MessageId& id) {
 
 // Ends a message but keeps the object and what its range set has allocated.
 void Inbox::Retire(InboundMessage& message) {
-  DropStored(message);
+  while (StoredChunk* chunk = message.stored.PopFront()) {
+    Unstore(*chunk, nullptr);
+  }
   messages_.Remove(message);
-  message.known = message.complete = false;
+  message.known = message.over = false;
   message.posted = nullptr;
   message.received.Clear();
   idle_.push_back(&message);
 }
 
-void Inbox::DropStored(InboundMessage& message) {
-  while (StoredChunk* chunk = message.stored.PopFront()) {
-    Release(chunk->header);
-    if (chunk->data != nullptr) pool_.Give(chunk->data, chunk->header.size);
-    stored_pool_.Destroy(chunk);
+// Retires a message of which chunks may be arriving: their blocks go when they
+// are here.
+void Inbox::LetGo(InboundMessage& message, Flows flows) {
+  for (const auto& flow : flows) {
+    if (flow->message == &message) flow->message = nullptr;
   }
+  Retire(message);
 }
 
 void Inbox::Recv(RecvOp& op) {
   LH_DCHECK(!op.posted);
   InboundMessage* message = FindOrMake(op.id);
-  LH_CHECK(message->posted == nullptr && !message->complete);
+  LH_CHECK(message->posted == nullptr && !message->over);
   message->posted = &op;
   op.posted = true;
   ++posted_;
   if (message->known) {
-    Agree(*message, message->first);
+    Agree(*message);
     if (message->first.total != op.size) return;
   }
   while (StoredChunk* chunk = message->stored.PopFront()) {
-    if (chunk->data != nullptr) {
-      std::memcpy(op.data + chunk->header.offset, chunk->data,
-                  chunk->header.size);
-      pool_.Give(chunk->data, chunk->header.size);
-    }
-    Release(chunk->header);
-    stored_pool_.Destroy(chunk);
+    Unstore(*chunk, op.data + chunk->header.offset);
   }
   CompleteIfWhole(*message);
-  if (op.posted) grants_.push_back({op.id});
+  if (!message->over) grants_.push_back({message->id});
 }
 
-// A posted receive and a header of its message: the same operation?
-void Inbox::Agree(InboundMessage& message, const ChunkHeader& header) {
-  RecvOp* op = message.posted;
-  if (op == nullptr) return;
-  if (header.total == op->size && header.fingerprint == op->fingerprint) return;
-  if (MessageObserver* observer =
-          ObserverOf(op->id.communicator, op->id.target)) {
-    observer->OnDisagreement(owner_, *op, header);
+// A posted receive and what is known of its message: the same operation?
+void Inbox::Agree(const InboundMessage& message) {
+  const RecvOp* op = message.posted;
+  if (op == nullptr || (message.first.total == op->size &&
+                        message.first.fingerprint == op->fingerprint)) {
+    return;
+  }
+  if (MessageObserver* observer = ObserverOf(message.id)) {
+    observer->OnDisagreement(owner_, *op, message.first);
   }
 }
 
@@ -170,12 +179,13 @@ void Inbox::Cancel(RecvOp& op, const Status& why, Flows flows) {
     }
     flow->endpoint->Divert();
     // It will not be asked for again: to the sender it has arrived.
-    Release(flow->header);
-    Acknowledge(flow->header);
+    if (Enter(flow->header) == RecvCredit::Entry::kNew) Release(flow->header);
+    Acknowledge(*flow, flow->header);
     flow->arriving = Flow::Arriving::kNothing;
     flow->message = nullptr;
   }
   message->posted = nullptr;
+  message->over = true;
   End(op, why);
 }
 
@@ -186,16 +196,10 @@ void Inbox::End(RecvOp& op, const Status& status) {
 }
 
 void Inbox::Forget(const OperationId& operation, Flows flows) {
-  for (const auto& flow : flows) {
-    if (flow->message != nullptr && BelongsTo(flow->message->id, operation)) {
-      LH_DCHECK(flow->arriving != Flow::Arriving::kInPlace);
-      flow->message = nullptr;  // its block goes when the chunk is here
-    }
-  }
   messages_.ForEach([&](InboundMessage& message) {
     if (!BelongsTo(message.id, operation)) return;
     LH_DCHECK(message.posted == nullptr);
-    Retire(message);
+    LetGo(message, flows);
   });
 }
 
@@ -203,54 +207,85 @@ void Inbox::ForEachUnexpected(
     const OperationId& operation,
     const std::function<void(const ChunkHeader&)>& visit) {
   messages_.ForEach([&](InboundMessage& message) {
-    if (message.known && message.posted == nullptr && !message.complete &&
+    if (message.known && message.posted == nullptr && !message.over &&
         BelongsTo(message.id, operation)) {
       visit(message.first);
     }
   });
 }
 
-RecvCredit* Inbox::AccountOf(const ChunkHeader& header) {
-  if ((header.flags & ChunkHeader::kChargedShared) != 0) return &shared_;
-  const MessageId key = StreamOf(header.id);
+// --- Credit and acknowledgements
+
+// Null if the peer names more streams than it may.
+Inbox::Account* Inbox::AccountFor(const MessageId& id) {
+  const MessageId key = StreamOf(id);
   Account* account = accounts_.Find(key);
-  if (account == nullptr) {
-    if (accounts_.size() >= kMaxStreams) return nullptr;
+  if (account == nullptr && accounts_.size() < kMaxStreams) {
     account = account_pool_.Make(key, config_.stream_reserve);
     accounts_.Insert(*account);
   }
-  return &account->credit;
+  return account;
 }
 
-bool Inbox::Accept(const ChunkHeader& header) {
-  if ((header.flags & kCharged) == 0) return true;
-  RecvCredit* credit = AccountOf(header);
-  return credit != nullptr && credit->Accept(header.size);
+RecvCredit* Inbox::CreditFor(const ChunkHeader& header) {
+  if ((header.flags & ChunkHeader::kChargedShared) != 0) return &shared_;
+  Account* account = AccountFor(header.id);
+  return account == nullptr ? nullptr : &account->credit;
+}
+
+// A chunk has arrived: is its charge new? What is not charged is.
+RecvCredit::Entry Inbox::Enter(const ChunkHeader& header) {
+  if (!IsCharged(header)) return RecvCredit::Entry::kNew;
+  return CreditFor(header)->Enter(header.charged_at, header.size);
 }
 
 void Inbox::Release(const ChunkHeader& header) {
-  if ((header.flags & kCharged) == 0) return;
-  AccountOf(header)->Release(header.size);
-  if ((header.flags & ChunkHeader::kChargedReserve) != 0) {
-    Account* account = accounts_.Find(StreamOf(header.id));
-    if (std::find(due_.begin(), due_.end(), account) == due_.end()) {
-      due_.push_back(account);
-    }
+  if (!IsCharged(header)) return;
+  CreditFor(header)->Release(header.size);
+  if ((header.flags & ChunkHeader::kChargedShared) != 0) return;
+  Account* account = AccountFor(header.id);
+  if (!account->due) due_.push_back(account);
+  account->due = true;
+}
+
+void Inbox::Acknowledge(Flow& flow, const ChunkHeader& header) const {
+  if (config_.acknowledge) {
+    flow.acks.push_back({header.id, header.offset, header.size});
   }
 }
 
-void Inbox::Acknowledge(const ChunkHeader& header) {
-  if (config_.acknowledge) {
-    acks_.push_back({header.id, header.offset, header.size});
+void Inbox::TakeCredit(std::vector<CreditEntry>* out, bool everything) {
+  if (everything) {
+    out->clear();
+    grants_.clear();
+    messages_.ForEach([this](InboundMessage& message) {
+      if (message.posted != nullptr) grants_.push_back({message.id});
+    });
   }
+  if (everything || shared_.Due()) {
+    out->push_back({kSharedAccount, 0, 0, shared_.Announce()});
+  }
+  const auto announce = [out](Account& account) {
+    out->push_back({account.key.communicator, account.key.source,
+                    account.key.target, account.credit.Announce()});
+  };
+  if (everything) accounts_.ForEach(announce);
+  for (Account* account : due_) {
+    account->due = false;
+    if (account->credit.Due()) announce(*account);
+  }
+  due_.clear();
 }
+
+// --- Chunks arrive
 
 // What is to become of a chunk that begins to arrive.
-Flow::Arriving Inbox::Judge(InboundMessage& message, const ChunkHeader& header,
-                            const Flow& flow, Flows flows) {
-  if (message.complete ||
+Flow::Arriving Inbox::Judge(const InboundMessage& message,
+                            const ChunkHeader& header, const Flow& flow,
+                            Flows flows) const {
+  if (message.over ||
       message.received.Overlaps(header.offset, header.offset + header.size) ||
-      (header.total == 0 && message.known && !message.stored.empty())) {
+      (header.total == 0 && !message.stored.empty())) {
     return Flow::Arriving::kDiscard;
   }
   for (const auto& other : flows) {
@@ -264,52 +299,77 @@ Flow::Arriving Inbox::Judge(InboundMessage& message, const ChunkHeader& header,
                                               : Flow::Arriving::kDiscard;
 }
 
+// The message of a chunk, made if need be; null if it is of no interest.
+Status Inbox::Find(InboundMessage** message, const ChunkHeader& header) {
+  *message = nullptr;
+  const MessageId& id = header.id;
+  if (StateOf({id.communicator, id.target, id.epoch, id.sequence}) !=
+      OperationState::kOpen) {
+    return {};
+  }
+  *message = FindOrMake(id);
+  InboundMessage& found = **message;
+  if (found.known) {
+    if (found.first.total != header.total ||
+        found.first.fingerprint != header.fingerprint) {
+      return PeerViolation("a message has changed its length or operation");
+    }
+    return {};
+  }
+  if (found.posted == nullptr && !found.over && !IsCharged(header)) {
+    return PeerViolation("a message without grant or credit");
+  }
+  found.known = true;
+  found.first = header;
+  if (found.posted != nullptr) {
+    Agree(found);
+  } else if (MessageObserver* observer = ObserverOf(id)) {
+    observer->OnUnexpected(owner_, header);
+  }
+  return {};
+}
+
 Status Inbox::Begin(Flow& flow, const ChunkHeader& header, Flows flows) {
   flow.header = header;
   flow.message = nullptr;
   flow.block = nullptr;
   flow.arriving = Flow::Arriving::kDiscard;
-  const OperationState state = StateOf(header.id);
-  if (state == OperationState::kAborted) {
-    if (!Accept(header)) return Violation("no credit");
-    Release(header);
-  }
-  if (state != OperationState::kOpen) return {};
-  InboundMessage* message = FindOrMake(header.id);
-  if (!message->known) {
-    message->known = true;
-    message->first = header;
-    MessageObserver* observer =
-        ObserverOf(header.id.communicator, header.id.target);
-    if (message->posted == nullptr && observer != nullptr) {
-      observer->OnUnexpected(owner_, header);
+  if (IsCharged(header)) {
+    if ((header.flags & kCharged) == kCharged) {
+      return PeerViolation("a chunk charged to two accounts");
     }
-  } else if (message->first.total != header.total) {
-    return Violation("a message changed its length");
+    const RecvCredit* credit = CreditFor(header);
+    if (credit == nullptr || !credit->Covers(header.charged_at, header.size)) {
+      return PeerViolation("a chunk without credit");
+    }
   }
-  Agree(*message, header);
+  InboundMessage* message = nullptr;
+  const Status found = Find(&message, header);
+  if (!found.ok() || message == nullptr) return found;
   flow.arriving = Judge(*message, header, flow, flows);
-  switch (flow.arriving) {
-    case Flow::Arriving::kDiscard:
-      counters_.twin_bytes += header.size;
-      return {};
-    case Flow::Arriving::kStored:
-      if ((header.flags & kCharged) == 0) return Violation("no grant");
-      [[fallthrough]];
-    case Flow::Arriving::kInPlace:
-      if (!Accept(header)) return Violation("no credit");
-      break;
-    default:
-      break;
+  return FindPlace(flow, *message, flows);
+}
+
+Status Inbox::FindPlace(Flow& flow, InboundMessage& message, Flows flows) {
+  if (flow.arriving == Flow::Arriving::kDiscard) return {};
+  const ChunkHeader& header = flow.header;
+  if (flow.arriving == Flow::Arriving::kStored && !IsCharged(header)) {
+    return PeerViolation("a chunk without grant or credit");
   }
-  flow.message = message;
   if (flow.arriving != Flow::Arriving::kInPlace && header.size > 0) {
     flow.block = pool_.Take(header.size);
+    if (flow.block == nullptr && flow.arriving == Flow::Arriving::kTwin) {
+      // No memory to wait and see who is first: the newcomer takes over.
+      TurnAwayOthers(flow, message, flows);
+      flow.arriving = Judge(message, header, flow, flows);
+      return FindPlace(flow, message, flows);
+    }
     if (flow.block == nullptr) {
       return {StatusCode::kExhausted, "out of memory for unexpected messages",
               FaultScope::kConnection};
     }
   }
+  flow.message = &message;
   return {};
 }
 
@@ -333,89 +393,84 @@ void Inbox::GiveBlock(Flow& flow) {
   flow.block = nullptr;
 }
 
+// Flows on which the same bytes are arriving write no more.
+void Inbox::TurnAwayOthers(const Flow& but, const InboundMessage& message,
+                           Flows flows) {
+  for (const auto& other : flows) {
+    if (other.get() == &but || other->message != &message ||
+        !Overlap(other->header, but.header)) {
+      continue;
+    }
+    other->endpoint->Divert();
+    GiveBlock(*other);
+    other->arriving = Flow::Arriving::kNothing;
+    other->message = nullptr;
+  }
+}
+
 Status Inbox::Arrived(Flow& flow, const ChunkHeader& header, Flows flows) {
   if (header.size == 0) {
     Status begun = Begin(flow, header, flows);
     if (!begun.ok()) return begun;
   }
-  const Flow::Arriving how = flow.arriving;
-  InboundMessage* message = flow.message;
-  flow.arriving = Flow::Arriving::kNothing;
-  flow.message = nullptr;
-  Acknowledge(header);
-  if (how == Flow::Arriving::kDiscard) return {};
-  if (message == nullptr) {  // the operation ended meanwhile
-    if (how == Flow::Arriving::kStored) Release(header);
+  const Flow::Arriving how =
+      std::exchange(flow.arriving, Flow::Arriving::kNothing);
+  InboundMessage* message = std::exchange(flow.message, nullptr);
+  Acknowledge(flow, header);
+  const RecvCredit::Entry charge = Enter(header);
+  if (charge == RecvCredit::Entry::kWrong) {
+    GiveBlock(flow);
+    return PeerViolation("credit used twice");
+  }
+  // No message: its operation has ended meanwhile.
+  if (message == nullptr || message->over ||
+      message->received.Overlaps(header.offset, header.offset + header.size)) {
+    counters_.twin_bytes += header.size;
+    if (charge == RecvCredit::Entry::kNew) Release(header);
     GiveBlock(flow);
     return {};
   }
-  if (how == Flow::Arriving::kTwin) {
-    flow.message = message;
-    return TwinArrived(flow, header, flows);
+  if (charge == RecvCredit::Entry::kKnown) {
+    GiveBlock(flow);
+    return PeerViolation("credit used twice");
   }
+  if (how == Flow::Arriving::kTwin) TurnAwayOthers(flow, *message, flows);
   counters_.bytes += header.size;
   message->received.Add(header.offset, header.offset + header.size);
   if (how == Flow::Arriving::kInPlace) {
     Release(header);
   } else {
-    Store(*message, header, flow.block);
-    flow.block = nullptr;
+    Store(*message, header, std::exchange(flow.block, nullptr));
   }
   CompleteIfWhole(*message);
-  return {};
-}
-
-// The same range came over another flow in the meantime, or still does: that
-// one is turned away, so that it writes no more once the receive is done.
-Status Inbox::TwinArrived(Flow& flow, const ChunkHeader& header, Flows flows) {
-  InboundMessage& message = *flow.message;
-  flow.message = nullptr;
-  if (message.complete ||
-      message.received.Overlaps(header.offset, header.offset + header.size)) {
-    counters_.twin_bytes += header.size;
-    GiveBlock(flow);
-    return {};
-  }
-  Flow* first = nullptr;
-  for (const auto& other : flows) {
-    if (other->message == &message && Overlap(other->header, header) &&
-        other->arriving != Flow::Arriving::kTwin) {
-      first = other.get();
-    }
-  }
-  if (first != nullptr) {
-    first->endpoint->Divert();
-    GiveBlock(*first);
-    first->arriving = Flow::Arriving::kNothing;
-    first->message = nullptr;
-  } else if (!Accept(header)) {
-    return Violation("no credit");
-  }
-  counters_.bytes += header.size;
-  message.received.Add(header.offset, header.offset + header.size);
-  Store(message, header, flow.block);
-  flow.block = nullptr;
-  CompleteIfWhole(message);
   return {};
 }
 
 // Into the posted receive if there is one by now, else kept.
 void Inbox::Store(InboundMessage& message, const ChunkHeader& header,
                   uint8_t* data) {
-  RecvOp* op = message.posted;
-  if (op != nullptr && op->size == header.total) {
-    if (data != nullptr) {
-      std::memcpy(op->data + header.offset, data, header.size);
-      pool_.Give(data, header.size);
-    }
-    Release(header);
-    return;
-  }
-  counters_.unexpected_bytes += header.size;
   StoredChunk* chunk = stored_pool_.Make();
   chunk->header = header;
   chunk->data = data;
+  const RecvOp* op = message.posted;
+  if (op != nullptr && op->size == header.total) {
+    Unstore(*chunk, op->data + header.offset);
+    return;
+  }
+  counters_.unexpected_bytes += header.size;
   message.stored.PushBack(*chunk);
+}
+
+// Moves a chunk to its target, or nowhere.
+void Inbox::Unstore(StoredChunk& chunk, uint8_t* target) {
+  if (chunk.data != nullptr) {
+    if (target != nullptr) {
+      std::memcpy(target, chunk.data, chunk.header.size);
+    }
+    pool_.Give(chunk.data, chunk.header.size);
+  }
+  Release(chunk.header);
+  stored_pool_.Destroy(&chunk);
 }
 
 void Inbox::CompleteIfWhole(InboundMessage& message) {
@@ -425,50 +480,25 @@ void Inbox::CompleteIfWhole(InboundMessage& message) {
       message.first.fingerprint != op->fingerprint) {
     return;
   }
-  message.complete = true;
+  message.over = true;
   message.posted = nullptr;
   End(*op, Status());
 }
 
 void Inbox::OnFlowLost(Flow& flow) {
-  const bool accepted = flow.arriving == Flow::Arriving::kInPlace ||
-                        flow.arriving == Flow::Arriving::kStored;
-  if (accepted && (flow.header.flags & kCharged) != 0) {
-    AccountOf(flow.header)->Retract(flow.header.size);
-  }
   GiveBlock(flow);
   flow.arriving = Flow::Arriving::kNothing;
   flow.message = nullptr;
+  flow.acks.clear();
 }
 
 void Inbox::Fail(const Status& why) {
   messages_.ForEach([&](InboundMessage& message) {
-    RecvOp* op = message.posted;
-    message.posted = nullptr;
-    if (op != nullptr) End(*op, why);
+    RecvOp* op = std::exchange(message.posted, nullptr);
+    if (op == nullptr) return;
+    message.over = true;
+    End(*op, why);
   });
-}
-
-void Inbox::TakeCredit(std::vector<CreditEntry>* out, bool everything) {
-  if (everything || shared_.Due()) {
-    out->push_back({kSharedAccount, 0, 0, shared_.Announce()});
-  }
-  const auto announce = [out](Account& account) {
-    out->push_back({account.key.communicator, account.key.source,
-                    account.key.target, account.credit.Announce()});
-  };
-  if (everything) {
-    accounts_.ForEach(announce);
-    messages_.ForEach([this](InboundMessage& message) {
-      if (message.posted != nullptr) grants_.push_back({message.id});
-    });
-    due_.clear();
-    return;
-  }
-  for (Account* account : due_) {
-    if (account->credit.Due()) announce(*account);
-  }
-  due_.clear();
 }
 
 }  // namespace longhaul

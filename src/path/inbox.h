@@ -33,8 +33,11 @@ struct InboxConfig {
 struct InboxCounters {
   uint64_t bytes = 0;             ///< payload that was new
   uint64_t unexpected_bytes = 0;  ///< of these, those that had to be stored
-  uint64_t twin_bytes = 0;        ///< payload that had arrived before
+  uint64_t twin_bytes = 0;        ///< payload that was thrown away
 };
+
+/// kCorrupt: the peer does what no peer may do.
+Status PeerViolation(const char* what);
 
 /// A chunk kept until its receive is posted.
 struct StoredChunk : ListLink<StoredChunk> {
@@ -45,9 +48,9 @@ struct StoredChunk : ListLink<StoredChunk> {
 /// A message of which something has arrived or is expected.
 struct InboundMessage : MapLink<InboundMessage> {
   MessageId id;
-  bool known = false;     ///< a header has been seen
-  bool complete = false;  ///< delivered
-  ChunkHeader first;      ///< the first header seen
+  bool known = false;  ///< a header has been seen
+  bool over = false;   ///< delivered or cancelled: the rest is thrown away
+  ChunkHeader first;   ///< the first header seen
   RecvOp* posted = nullptr;
   RangeSet received;
   IntrusiveList<StoredChunk, StoredChunk> stored;
@@ -63,7 +66,7 @@ class Inbox {
 
   void Attach(uint32_t communicator, uint32_t rank, MessageObserver& observer);
   /// What still arrives for that rank is thrown away.
-  void Detach(uint32_t communicator, uint32_t rank);
+  void Detach(uint32_t communicator, uint32_t rank, Flows flows);
 
   template <typename Visit>
   void ForEachObserver(Visit visit) {
@@ -71,11 +74,11 @@ class Inbox {
       if (ear.observer != nullptr) visit(ear.communicator(), *ear.observer);
     });
   }
-  /// Null if that rank is not attached.
-  MessageObserver* ObserverOf(uint32_t communicator, uint32_t rank) const;
+  /// How far an operation has come, by what its observer says.
+  OperationState StateOf(const OperationId& operation) const;
 
   /// Posts a receive: its target is the inbox's until its listener is called,
-  /// which may be at once. Its id must not be posted already.
+  /// which may be at once. Its id must not have been posted before.
   void Recv(RecvOp& op);
   /// Takes a receive back: its listener hears `why` before this returns.
   void Cancel(RecvOp& op, const Status& why, Flows flows);
@@ -97,16 +100,13 @@ class Inbox {
 
   /// What is to be told to the peer: filled by all the above, emptied by the
   /// caller as it sends.
-  std::vector<AckEntry>& acks() { return acks_; }
   std::vector<GrantEntry>& grants() { return grants_; }
-  /// Appends the credit that is due; all credit, and a grant for every posted
-  /// receive, if `everything` (after a loss).
+  /// Appends the credit that is due. If `everything` (after a loss): all credit
+  /// and a grant for every posted receive, in place of what is there.
   void TakeCredit(std::vector<CreditEntry>* out, bool everything);
 
   size_t posted() const { return posted_; }
   const InboxCounters& counters() const { return counters_; }
-  /// An acknowledgement is owed for this chunk (of a notice).
-  void Acknowledge(const ChunkHeader& header);
 
  private:
   static constexpr size_t kMaxStreams = 1 << 16;
@@ -120,6 +120,7 @@ class Inbox {
         : key(key_in), credit(size) {}
     MessageId key;  ///< communicator, source and target only
     RecvCredit credit;
+    bool due = false;  ///< is in due_
   };
   struct AccountTraits {
     static const MessageId& KeyOf(const Account& a) { return a.key; }
@@ -137,23 +138,27 @@ class Inbox {
     static uint64_t Hash(uint64_t k) { return k * 0x9e3779b97f4a7c15u >> 32; }
   };
 
-  OperationState StateOf(const MessageId& id) const;
+  MessageObserver* ObserverOf(const MessageId& id) const;
   InboundMessage* FindOrMake(const MessageId& id);
   void Retire(InboundMessage& message);
-  Flow::Arriving Judge(InboundMessage& message, const ChunkHeader& header,
-                       const Flow& flow, Flows flows);
+  void LetGo(InboundMessage& message, Flows flows);
+  Flow::Arriving Judge(const InboundMessage& message, const ChunkHeader& header,
+                       const Flow& flow, Flows flows) const;
   Status Begin(Flow& flow, const ChunkHeader& header, Flows flows);
-  RecvCredit* AccountOf(const ChunkHeader& header);
-  bool Accept(const ChunkHeader& header);
+  Status Find(InboundMessage** message, const ChunkHeader& header);
+  Status FindPlace(Flow& flow, InboundMessage& message, Flows flows);
+  void TurnAwayOthers(const Flow& but, const InboundMessage& message,
+                      Flows flows);
+  Account* AccountFor(const MessageId& id);
+  RecvCredit* CreditFor(const ChunkHeader& header);
+  RecvCredit::Entry Enter(const ChunkHeader& header);
   void Release(const ChunkHeader& header);
+  void Acknowledge(Flow& flow, const ChunkHeader& header) const;
   void Store(InboundMessage& message, const ChunkHeader& header, uint8_t* data);
-  void Fill(InboundMessage& message, const ChunkHeader& header,
-            const uint8_t* data);
-  Status TwinArrived(Flow& flow, const ChunkHeader& header, Flows flows);
+  void Unstore(StoredChunk& chunk, uint8_t* target);
   void CompleteIfWhole(InboundMessage& message);
   void End(RecvOp& op, const Status& status);
-  void Agree(InboundMessage& message, const ChunkHeader& header);
-  void DropStored(InboundMessage& message);
+  void Agree(const InboundMessage& message);
   void GiveBlock(Flow& flow);
 
   Connection& owner_;
@@ -170,7 +175,6 @@ class Inbox {
   ObjectPool<Ear> ear_pool_;
   RecvCredit shared_;
   std::vector<Account*> due_;  ///< accounts with something to announce
-  std::vector<AckEntry> acks_;
   std::vector<GrantEntry> grants_;
   size_t posted_ = 0;
 };

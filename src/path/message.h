@@ -22,6 +22,7 @@ struct RecvOp;
 
 /// Hears when lent memory comes back. Called from within the connection: an
 /// implementation takes note and wakes whoever goes on; it does not call back.
+/// The connection does not look at the op again.
 class MessageListener {
  public:
   virtual ~MessageListener() = default;
@@ -62,7 +63,8 @@ class MessageObserver {
   virtual OperationState StateOf(uint32_t epoch, uint64_t sequence) const = 0;
   /// A message has begun to arrive that nobody has asked for yet.
   virtual void OnUnexpected(Connection& from, const ChunkHeader& header) = 0;
-  /// A message is not what was asked for: other length or fingerprint.
+  /// A message is not what was asked for: other length or fingerprint. Called
+  /// once for a message; its receive does not complete, it is to be cancelled.
   virtual void OnDisagreement(Connection& from, const RecvOp& op,
                               const ChunkHeader& header) = 0;
   virtual void OnNotice(Connection& from, const Notice& notice) = 0;
@@ -88,10 +90,10 @@ struct SendOp : FrameCookie, ListLink<SendQueueTag>, MapLink<SendOp> {
   enum class State : uint8_t { kIdle, kQueued, kEmitted };
   State state = State::kIdle;
   bool granted = false;
-  bool cancelled = false;
   uint32_t lent = 0;   ///< frames an endpoint still reads
   uint64_t next = 0;   ///< first byte not sent yet
   uint64_t issue = 0;  ///< order of Send
+  Status given_up;     ///< why, if it was
 };
 
 struct RecvOp {

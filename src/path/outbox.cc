@@ -2,32 +2,40 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
 
 namespace longhaul {
 namespace {
 
-/// Chunks shorter than this are not cut from a longer message just because
-/// credit is short: they would cost more than waiting.
-constexpr uint64_t kSmallestCut = 4 << 10;
+/// What a retained chunk of `size` bytes takes of the limit.
+uint64_t MemoryFor(uint64_t size) { return BlockPool::BlockSize(size); }
 
 }  // namespace
 
 Outbox::Outbox(BlockPool& pool, const OutboxConfig& config)
-    : pool_(pool), config_(config), shared_(config.shared_credit) {}
+    : pool_(pool), config_(config), shared_(config.shared_credit) {
+  config_.stream_reserve = std::max(config_.stream_reserve, kLeastReserve);
+}
 
 Outbox::~Outbox() {
   Fail(Status(StatusCode::kAborted, "the connection was closed",
               FaultScope::kConnection));
+  while (active_.PopFront() != nullptr) {
+  }
   streams_.ForEach([this](Stream& stream) {
     streams_.Remove(stream);
     stream_pool_.Destroy(&stream);
   });
-  early_.ForEach([this](EarlyGrant& grant) {
-    early_.Remove(grant);
-    early_pool_.Destroy(&grant);
-  });
+  early_.ForEach([this](EarlyGrant& grant) { Drop(grant); });
+}
+
+void Outbox::Welcome(uint64_t shared_credit, uint64_t stream_reserve) {
+  shared_.Raise(shared_credit);
+  config_.stream_reserve = std::max(config_.stream_reserve, stream_reserve);
+  streams_.ForEach(
+      [&](Stream& stream) { stream.reserve.Raise(stream_reserve); });
 }
 
 Outbox::Stream* Outbox::FindOrMakeStream(const StreamKey& key) {
@@ -39,41 +47,35 @@ Outbox::Stream* Outbox::FindOrMakeStream(const StreamKey& key) {
   return stream;
 }
 
-void Outbox::Welcome(uint64_t shared_credit, uint64_t stream_reserve) {
-  shared_.Raise(shared_credit);
-  config_.stream_reserve = std::max(config_.stream_reserve, stream_reserve);
-  streams_.ForEach(
-      [&](Stream& stream) { stream.reserve.Raise(stream_reserve); });
-}
-
 void Outbox::Activate(Stream& stream) {
   if (!stream.linked()) active_.PushBack(stream);
 }
 
-void Outbox::Send(SendOp& op) {
+// --- Messages come and end
+
+bool Outbox::Send(SendOp& op) {
   LH_DCHECK(op.state == SendOp::State::kIdle);
   Stream* stream =
       FindOrMakeStream({op.id.communicator, op.id.source, op.id.target});
-  LH_CHECK(stream != nullptr);
+  if (stream == nullptr) return false;
   op.state = SendOp::State::kQueued;
-  op.granted = op.cancelled = false;
+  op.granted = false;
+  op.given_up = Status();
   op.lent = 0;
   op.next = 0;
   op.issue = issued_++;
   ++queued_;
   ++counters_.messages;
   if (EarlyGrant* grant = early_.Find(op.id)) {
-    early_.Remove(*grant);
-    early_pool_.Destroy(grant);
+    Drop(*grant);
     op.granted = true;
-  }
-  if (op.granted) {
     stream->granted.PushBack(op);
   } else {
     stream->waiting.PushBack(op);
     sends_.Insert(op);
   }
   Activate(*stream);
+  return true;
 }
 
 void Outbox::Unqueue(SendOp& op) {
@@ -87,8 +89,7 @@ void Outbox::Unqueue(SendOp& op) {
 void Outbox::Cancel(SendOp& op, const Status& why) {
   if (op.state == SendOp::State::kIdle) return;
   if (op.state == SendOp::State::kQueued) Unqueue(op);
-  op.cancelled = true;
-  cancel_why_ = why;
+  op.given_up = why;
   FinishIfDone(op);
 }
 
@@ -96,33 +97,32 @@ void Outbox::FinishIfDone(SendOp& op) {
   if (op.state != SendOp::State::kEmitted || op.lent > 0) return;
   if (op.linked()) IntrusiveList<SendOp, SendQueueTag>::Remove(op);
   op.state = SendOp::State::kIdle;
-  op.listener->OnSent(op, op.cancelled ? cancel_why_ : Status());
+  const Status status = std::exchange(op.given_up, Status());
+  op.listener->OnSent(op, status);
 }
 
 void Outbox::SendNotice(const MessageId& id, std::span<const uint8_t> payload) {
-  LH_DCHECK(payload.size() <= kMaxNotice);
-  uint8_t* data = nullptr;
-  if (!payload.empty()) {
-    data = pool_.Take(payload.size());
-    if (data == nullptr) return;  // the peer will time out instead
-    std::memcpy(data, payload.data(), payload.size());
-  }
+  LH_DCHECK(!payload.empty() && payload.size() <= kMaxNotice);
   RetainedChunk* chunk = chunk_pool_.Make();
   chunk->retained = true;
   chunk->header.id = id;
   chunk->header.flags = ChunkHeader::kNotice;
   chunk->header.size = static_cast<uint32_t>(payload.size());
   chunk->header.total = payload.size();
-  chunk->data = data;
+  // Notices are rare and must not fail: they have memory of their own.
+  chunk->data = new uint8_t[payload.size()];
+  std::memcpy(chunk->data, payload.data(), payload.size());
   retained_.Insert(*chunk);
-  retained_bytes_ += payload.size();
+  retained_bytes_ += MemoryFor(payload.size());
   again_.PushBack(*chunk);
 }
 
-bool Outbox::Pump(Flows flows, TimePoint now) {
-  blocked_on_credit_ = false;
-  const bool again = PumpAgain(flows, now);
-  return PumpStreams(flows, now) || again;
+// --- Chunks go
+
+bool Outbox::Pump(Flows flows) {
+  blocked_on_credit_ = starved_ = false;
+  const bool again = PumpAgain(flows);
+  return PumpStreams(flows) || again;
 }
 
 Flow* Outbox::FlowWithRoom(Flows flows) {
@@ -136,52 +136,59 @@ Flow* Outbox::FlowWithRoom(Flows flows) {
   return nullptr;
 }
 
-bool Outbox::PumpAgain(Flows flows, TimePoint now) {
+bool Outbox::PumpAgain(Flows flows) {
   bool any = false;
   while (RetainedChunk* chunk = again_.front()) {
     Flow* flow = FlowWithRoom(flows);
     if (flow == nullptr) break;
     again_.PopFront();
-    const bool first = chunk->sent_at == 0;
-    if (!Hand(*chunk, *flow, now)) {
+    const bool first = !chunk->sent;
+    const uint64_t size = chunk->header.size;
+    if (!Hand(*chunk, *flow)) {
       again_.PushFront(*chunk);
       continue;
     }
-    if (!first) counters_.resent_bytes += chunk->header.size;
+    if (!first) counters_.resent_bytes += size;
     any = true;
   }
   return any;
 }
 
-bool Outbox::PumpStreams(Flows flows, TimePoint now) {
+bool Outbox::PumpStreams(Flows flows) {
   bool any = false;
   // A whole round of streams without a chunk ends it.
-  size_t fruitless = 0;
-  size_t active = streams_.size();
-  while (fruitless <= active) {
-    Stream* stream = active_.PopFront();
-    if (stream == nullptr) break;
+  const Stream* round = nullptr;
+  while (Stream* stream = active_.front()) {
+    if (stream == round) break;
+    active_.PopFront();
     if (stream->granted.empty() && stream->waiting.empty()) continue;
     Flow* flow = FlowWithRoom(flows);
     if (flow == nullptr) {
       active_.PushFront(*stream);
       break;
     }
-    active_.PushBack(*stream);
     Permit permit;
     SendOp* op = Next(*stream, &permit);
-    if (op != nullptr && Emit(*stream, *op, permit, *flow, now)) {
-      fruitless = 0;
+    const Turn turn =
+        op == nullptr ? Turn::kHeld : Emit(*stream, *op, permit, *flow);
+    if (turn == Turn::kRefused) {
+      active_.PushFront(*stream);  // by the flow: its turn is not over
+      continue;
+    }
+    active_.PushBack(*stream);
+    if (turn == Turn::kTaken) {
+      round = nullptr;
       any = true;
-    } else {
-      ++fruitless;
+    } else if (round == nullptr) {
+      round = stream;
     }
   }
   if (blocked_on_credit_) ++counters_.credit_waits;
   return any;
 }
 
-SendOp* Outbox::Next(Stream& stream, Permit* permit) {
+// The message of a stream whose turn it is; null if none may go now.
+SendOp* Outbox::Next(const Stream& stream, Permit* permit) {
   SendOp* granted = stream.granted.front();
   SendOp* waiting = stream.waiting.front();
   if (waiting != nullptr &&
@@ -198,19 +205,17 @@ Outbox::Permit Outbox::PermitFor(const Stream& stream, const SendOp& op) const {
   const uint64_t left =
       std::min<uint64_t>(op.size - op.next, config_.chunk_size);
   if (op.granted) return {true, 0, left};
-  const auto of = [&](const SendCredit& credit, uint8_t flag) -> Permit {
-    const int64_t room = credit.Room();
-    if (room < 0) return {};
-    const uint64_t bytes = std::min(left, static_cast<uint64_t>(room));
-    if (bytes < left && bytes < kSmallestCut) return {};
-    return {true, flag, bytes};
-  };
-  const Permit shared = of(shared_, ChunkHeader::kChargedShared);
-  return shared.any ? shared : of(stream.reserve, ChunkHeader::kChargedReserve);
+  int64_t room = shared_.Room(left);
+  if (room >= 0) {
+    return {true, ChunkHeader::kChargedShared, static_cast<uint64_t>(room)};
+  }
+  room = stream.reserve.Room(left);
+  if (room < 0) return {};
+  return {true, ChunkHeader::kChargedReserve, static_cast<uint64_t>(room)};
 }
 
-bool Outbox::Emit(Stream& stream, SendOp& op, const Permit& permit, Flow& flow,
-                  TimePoint now) {
+Outbox::Turn Outbox::Emit(Stream& stream, SendOp& op, const Permit& permit,
+                          Flow& flow) {
   ChunkHeader header;
   header.flags = permit.flags;
   header.size = static_cast<uint32_t>(
@@ -221,29 +226,41 @@ bool Outbox::Emit(Stream& stream, SendOp& op, const Permit& permit, Flow& flow,
   header.fingerprint = op.fingerprint;
   const uint8_t* data = op.data + op.next;
   if (config_.retain) {
-    if (!EmitRetained(header, data, flow, now)) return false;
+    if (!EmitRetained(stream, &header, data, flow)) return Turn::kHeld;
   } else {
-    auto* cookie = reinterpret_cast<FrameCookie*>(&op);
-    if (!flow.endpoint->TrySend(
-            header, {data, header.size},
-            reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(cookie) | 1))) {
-      flow.writable = false;
-      return true;  // not a lack of the stream's: try another flow
-    }
     ++op.lent;
-  }
-  if ((permit.flags & ChunkHeader::kChargedShared) != 0) {
-    shared_.Charge(header.size);
-  } else if ((permit.flags & ChunkHeader::kChargedReserve) != 0) {
-    stream.reserve.Charge(header.size);
+    Charge(stream, &header);
+    if (!flow.endpoint->TrySend(header, {data, header.size},
+                                static_cast<FrameCookie*>(&op))) {
+      --op.lent;
+      Refund(stream, header);
+      flow.writable = false;
+      return Turn::kRefused;
+    }
   }
   Emitted(op, header.size);
-  return true;
+  return Turn::kTaken;
 }
 
-bool Outbox::HasRetentionRoom(uint64_t size) {
+void Outbox::Charge(Stream& stream, ChunkHeader* header) {
+  if ((header->flags & ChunkHeader::kChargedShared) != 0) {
+    header->charged_at = shared_.Charge(header->size);
+  } else if ((header->flags & ChunkHeader::kChargedReserve) != 0) {
+    header->charged_at = stream.reserve.Charge(header->size);
+  }
+}
+
+void Outbox::Refund(Stream& stream, const ChunkHeader& header) {
+  if ((header.flags & ChunkHeader::kChargedShared) != 0) {
+    shared_.Refund(header.size);
+  } else if ((header.flags & ChunkHeader::kChargedReserve) != 0) {
+    stream.reserve.Refund(header.size);
+  }
+}
+
+bool Outbox::HasRetentionRoom(uint64_t memory) {
   if (retained_bytes_ == 0 ||
-      retained_bytes_ + size <= config_.retention_limit) {
+      retained_bytes_ + memory <= config_.retention_limit) {
     return true;
   }
   // The flows have room and the peer gives credit: only this limit holds the
@@ -251,44 +268,51 @@ bool Outbox::HasRetentionRoom(uint64_t size) {
   if (config_.retention_limit < config_.retention_most) {
     config_.retention_limit =
         std::min(2 * config_.retention_limit, config_.retention_most);
-    return retained_bytes_ + size <= config_.retention_limit;
+    return HasRetentionRoom(memory);
   }
   ++counters_.retention_waits;
   return false;
 }
 
-bool Outbox::EmitRetained(const ChunkHeader& header, const uint8_t* data,
-                          Flow& flow, TimePoint now) {
-  if (!HasRetentionRoom(header.size)) return false;
+bool Outbox::EmitRetained(Stream& stream, ChunkHeader* header,
+                          const uint8_t* data, Flow& flow) {
+  const uint64_t memory = MemoryFor(header->size);
+  if (!HasRetentionRoom(memory)) return false;
   uint8_t* block = nullptr;
-  if (header.size > 0) {
-    block = pool_.Take(header.size);
-    if (block == nullptr) return false;
-    std::memcpy(block, data, header.size);
+  if (header->size > 0) {
+    block = pool_.Take(header->size);
+    if (block == nullptr) {
+      starved_ = true;
+      return false;
+    }
+    std::memcpy(block, data, header->size);
   }
+  Charge(stream, header);
   RetainedChunk* chunk = chunk_pool_.Make();
   chunk->retained = true;
-  chunk->header = header;
+  chunk->header = *header;
   chunk->data = block;
   retained_.Insert(*chunk);
-  retained_bytes_ += header.size;
+  retained_bytes_ += memory;
   // Refused just now: it is copied, so another flow carries it, first thing.
-  if (!Hand(*chunk, flow, now)) again_.PushBack(*chunk);
+  if (!Hand(*chunk, flow)) again_.PushBack(*chunk);
   return true;
 }
 
-bool Outbox::Hand(RetainedChunk& chunk, Flow& flow, TimePoint now) {
-  void* cookie = static_cast<FrameCookie*>(&chunk);
-  if (!flow.endpoint->TrySend(chunk.header, {chunk.data, chunk.header.size},
-                              cookie)) {
-    flow.writable = false;
-    return false;
-  }
-  chunk.lent = true;
-  chunk.flow = &flow;
-  chunk.sent_at = now;
+bool Outbox::Hand(RetainedChunk& chunk, Flow& flow) {
   flow.in_flight.PushBack(chunk);
-  return true;
+  const bool sent = std::exchange(chunk.sent, true);
+  chunk.lent = true;
+  chunk.left_at = kNever;
+  if (flow.endpoint->TrySend(chunk.header, {chunk.data, chunk.header.size},
+                             static_cast<FrameCookie*>(&chunk))) {
+    return true;
+  }
+  RetainedList::Remove(chunk);
+  chunk.sent = sent;
+  chunk.lent = false;
+  flow.writable = false;
+  return false;
 }
 
 void Outbox::Emitted(SendOp& op, uint64_t bytes) {
@@ -308,15 +332,15 @@ void Outbox::OnSent(FrameCookie* cookie) {
   }
   auto* chunk = static_cast<RetainedChunk*>(cookie);
   chunk->lent = false;
-  // Notices on a connection without acknowledgements end here.
-  if (!config_.retain) Acknowledge(*chunk);
   if (chunk->acknowledged) Release(*chunk);
 }
+
+// --- What the peer says
 
 bool Outbox::OnAck(const AckEntry& entry) {
   RetainedChunk* chunk = retained_.Find(ChunkKey{entry.id, entry.offset});
   if (chunk == nullptr) return true;  // a twin was acknowledged before
-  if (chunk->header.size != entry.size || chunk->sent_at == 0) return false;
+  if (chunk->header.size != entry.size || !chunk->sent) return false;
   Acknowledge(*chunk);
   if (!chunk->lent) Release(*chunk);
   return true;
@@ -325,12 +349,16 @@ bool Outbox::OnAck(const AckEntry& entry) {
 void Outbox::Acknowledge(RetainedChunk& chunk) {
   chunk.acknowledged = true;
   retained_.Remove(chunk);
-  retained_bytes_ -= chunk.header.size;
+  retained_bytes_ -= MemoryFor(chunk.header.size);
 }
 
 void Outbox::Release(RetainedChunk& chunk) {
   if (chunk.linked()) RetainedList::Remove(chunk);
-  if (chunk.data != nullptr) pool_.Give(chunk.data, chunk.header.size);
+  if ((chunk.header.flags & ChunkHeader::kNotice) != 0) {
+    delete[] chunk.data;
+  } else if (chunk.data != nullptr) {
+    pool_.Give(chunk.data, chunk.header.size);
+  }
   chunk_pool_.Destroy(&chunk);
 }
 
@@ -346,7 +374,7 @@ bool Outbox::OnCredit(const CreditEntry& entry) {
   return true;
 }
 
-bool Outbox::OnGrant(const GrantEntry& entry) {
+bool Outbox::OnGrant(const GrantEntry& entry, bool to_come) {
   if (SendOp* op = sends_.Find(entry.id)) {
     Stream* stream =
         FindOrMakeStream({op->id.communicator, op->id.source, op->id.target});
@@ -361,16 +389,42 @@ bool Outbox::OnGrant(const GrantEntry& entry) {
     Activate(*stream);
     return true;
   }
-  if (early_.Find(entry.id) != nullptr) return true;
+  if (!to_come || early_.Find(entry.id) != nullptr) return true;
   if (early_.size() >= kMaxEarlyGrants) return false;
   early_.Insert(*early_pool_.Make(entry.id));
   return true;
 }
 
+void Outbox::Drop(EarlyGrant& grant) {
+  early_.Remove(grant);
+  early_pool_.Destroy(&grant);
+}
+
+void Outbox::Forget(const OperationId& operation) {
+  if (early_.size() == 0) return;
+  early_.ForEach([&](EarlyGrant& grant) {
+    if (grant.id.communicator == operation.communicator &&
+        grant.id.source == operation.rank &&
+        grant.id.epoch == operation.epoch &&
+        grant.id.sequence == operation.sequence) {
+      Drop(grant);
+    }
+  });
+}
+
+void Outbox::Forget(uint32_t communicator, uint32_t rank) {
+  early_.ForEach([&](EarlyGrant& grant) {
+    if (grant.id.communicator == communicator && grant.id.source == rank) {
+      Drop(grant);
+    }
+  });
+}
+
+// --- What goes wrong
+
 void Outbox::OnFlowLost(Flow& flow) {
   while (RetainedChunk* chunk = flow.in_flight.PopFront()) {
     chunk->lent = false;  // the endpoint has let go of it
-    chunk->flow = nullptr;
     if (chunk->acknowledged) {
       Release(*chunk);
     } else {
@@ -379,22 +433,24 @@ void Outbox::OnFlowLost(Flow& flow) {
   }
 }
 
-TimePoint Outbox::Resend(Flows flows, TimePoint since) {
-  TimePoint oldest = kNever;
+TimePoint Outbox::Resend(Flows flows, Duration patience, TimePoint now) {
+  TimePoint next_time = kNever;
   for (const auto& flow : flows) {
     if (flow->endpoint == nullptr || flow->endpoint->reliable()) continue;
     for (RetainedChunk* chunk = flow->in_flight.front(); chunk != nullptr;) {
       RetainedChunk* next = flow->in_flight.After(*chunk);
-      if (chunk->sent_at > since || chunk->lent) {
-        oldest = std::min(oldest, chunk->sent_at);
-        break;
+      if (chunk->lent) break;  // it has not left, nor have those after it
+      if (chunk->left_at == kNever) chunk->left_at = now;
+      if (now - chunk->left_at < patience) {
+        next_time = std::min(next_time, chunk->left_at + patience);
+      } else {
+        RetainedList::Remove(*chunk);
+        again_.PushBack(*chunk);
       }
-      RetainedList::Remove(*chunk);
-      again_.PushBack(*chunk);
       chunk = next;
     }
   }
-  return oldest;
+  return next_time;
 }
 
 void Outbox::Fail(const Status& why) {
@@ -402,9 +458,8 @@ void Outbox::Fail(const Status& why) {
     Acknowledge(chunk);
     Release(chunk);
   });
-  cancel_why_ = why;
-  const auto end = [this](SendOp& op) {
-    op.cancelled = true;
+  const auto end = [this, &why](SendOp& op) {
+    op.given_up = why;
     op.lent = 0;
     FinishIfDone(op);
   };
@@ -416,20 +471,6 @@ void Outbox::Fail(const Status& why) {
         end(*op);
       }
     }
-  });
-}
-
-void Outbox::Forget(const OperationId& operation) {
-  if (early_.size() == 0) return;
-  early_.ForEach([&](EarlyGrant& grant) {
-    if (grant.id.communicator != operation.communicator ||
-        grant.id.source != operation.rank ||
-        grant.id.epoch != operation.epoch ||
-        grant.id.sequence != operation.sequence) {
-      return;
-    }
-    early_.Remove(grant);
-    early_pool_.Destroy(&grant);
   });
 }
 

@@ -31,7 +31,7 @@ namespace longhaul {
 struct OutboxConfig {
   bool retain = false;
   uint32_t chunk_size = 1 << 20;        ///< largest chunk, bytes
-  uint64_t retention_limit = 16 << 20;  ///< bytes retained; grows if it limits
+  uint64_t retention_limit = 16 << 20;  ///< memory retained; grows if it limits
   uint64_t retention_most = 64 << 20;   ///< bytes it may grow to
   uint64_t shared_credit = 0;           ///< what the peer grants from the start
   uint64_t stream_reserve = 0;          ///< likewise, for every stream
@@ -55,40 +55,50 @@ class Outbox {
   /// The peer has said what it grants from the start.
   void Welcome(uint64_t shared_credit, uint64_t stream_reserve);
 
-  void Send(SendOp& op);
+  /// False, and nothing done, if there are too many streams.
+  bool Send(SendOp& op);
   /// Gives up a message: its listener hears `why` at once, or when the
   /// endpoints have returned what they were lent of it.
   void Cancel(SendOp& op, const Status& why);
   /// Sends `payload` to the peer connection itself, reliably and without
-  /// credit. At most kMaxNotice bytes.
+  /// credit; it may overtake messages. At most kMaxNotice bytes. No two
+  /// notices may have the same id, nor a notice that of a message.
   void SendNotice(const MessageId& id, std::span<const uint8_t> payload);
   static constexpr size_t kMaxNotice = 4 << 10;
 
   /// Sends what can be sent now. True if anything was.
-  bool Pump(Flows flows, TimePoint now);
+  bool Pump(Flows flows);
 
   void OnSent(FrameCookie* cookie);
   /// False: acknowledges what was never sent, or not like that.
   bool OnAck(const AckEntry& entry);
   /// False if the peer names more streams or messages than it may.
   bool OnCredit(const CreditEntry& entry);
-  bool OnGrant(const GrantEntry& entry);
+  /// `to_come`: the message may still be handed to Send, it is worth keeping a
+  /// grant for.
+  bool OnGrant(const GrantEntry& entry, bool to_come);
   /// `flow` is gone: what it carried goes again over others.
   void OnFlowLost(Flow& flow);
-  /// Chunks on flows that may lose frames go again if they were sent before
-  /// `since`; says when the oldest was sent, kNever if there is none.
-  TimePoint Resend(Flows flows, TimePoint since);
+  /// Chunks that left over flows that may lose frames go again if they are not
+  /// acknowledged after `patience`. Says when that is for the next of them.
+  TimePoint Resend(Flows flows, Duration patience, TimePoint now);
   /// Every send ends with `why`; nothing is retained any more. Every flow must
   /// have been lost.
   void Fail(const Status& why);
 
   /// Early grants of an operation that is over are forgotten.
   void Forget(const OperationId& operation);
+  /// Likewise all of a rank's.
+  void Forget(uint32_t communicator, uint32_t rank);
 
-  bool idle() const { return queued_ == 0 && retained_.size() == 0; }
+  /// Is nothing queued, lent or retained?
+  bool idle() const {
+    return queued_ == 0 && retained_.size() == 0 && lent_.empty();
+  }
+  /// Is memory of the pool what lacked last? Nobody tells when there is some.
+  bool starved() const { return starved_; }
   uint64_t retained_bytes() const { return retained_bytes_; }
   const OutboxCounters& counters() const { return counters_; }
-  bool blocked_on_credit() const { return blocked_on_credit_; }
 
  private:
   static constexpr size_t kMaxEarlyGrants = 1 << 16;
@@ -149,16 +159,20 @@ class Outbox {
 
   Stream* FindOrMakeStream(const StreamKey& key);
   Flow* FlowWithRoom(Flows flows);
-  bool PumpAgain(Flows flows, TimePoint now);
-  bool PumpStreams(Flows flows, TimePoint now);
-  SendOp* Next(Stream& stream, Permit* permit);
+  bool PumpAgain(Flows flows);
+  bool PumpStreams(Flows flows);
+  SendOp* Next(const Stream& stream, Permit* permit);
   Permit PermitFor(const Stream& stream, const SendOp& op) const;
-  bool Emit(Stream& stream, SendOp& op, const Permit& permit, Flow& flow,
-            TimePoint now);
-  bool EmitRetained(const ChunkHeader& header, const uint8_t* data, Flow& flow,
-                    TimePoint now);
-  bool Hand(RetainedChunk& chunk, Flow& flow, TimePoint now);
-  bool HasRetentionRoom(uint64_t size);
+  /// What came of a message's turn.
+  enum class Turn : uint8_t { kTaken, kHeld, kRefused };
+  Turn Emit(Stream& stream, SendOp& op, const Permit& permit, Flow& flow);
+  bool EmitRetained(Stream& stream, ChunkHeader* header, const uint8_t* data,
+                    Flow& flow);
+  bool Hand(RetainedChunk& chunk, Flow& flow);
+  bool HasRetentionRoom(uint64_t memory);
+  void Charge(Stream& stream, ChunkHeader* header);
+  void Refund(Stream& stream, const ChunkHeader& header);
+  void Drop(EarlyGrant& grant);
   void Emitted(SendOp& op, uint64_t bytes);
   void FinishIfDone(SendOp& op);
   void Acknowledge(RetainedChunk& chunk);
@@ -170,7 +184,6 @@ class Outbox {
   OutboxConfig config_;
   SendCredit shared_;
   OutboxCounters counters_;
-  Status cancel_why_;
 
   IntrusiveMap<Stream, StreamTraits> streams_;
   IntrusiveList<Stream, ActiveTag> active_;   ///< those with messages queued
@@ -188,6 +201,7 @@ class Outbox {
   size_t queued_ = 0;
   size_t next_flow_ = 0;
   bool blocked_on_credit_ = false;
+  bool starved_ = false;
 };
 
 }  // namespace longhaul

@@ -66,7 +66,7 @@ void EncodeHeader(const ChunkHeader& h, std::span<uint8_t, kHeaderSize> out) {
   p[75] = h.fingerprint.algorithm;
   StoreLittle<uint32_t>(p + 76, h.fingerprint.root);
   StoreLittle<uint32_t>(p + 80, h.fingerprint.segment);
-  StoreLittle<uint64_t>(p + 84, 0);
+  StoreLittle<uint64_t>(p + 84, h.charged_at);
   StoreLittle<uint32_t>(p + kChecksumAt, Crc32c(p, kChecksumAt));
 }
 
@@ -95,6 +95,7 @@ Result<ChunkHeader> DecodeHeader(std::span<const uint8_t, kHeaderSize> in) {
   h.fingerprint.algorithm = p[75];
   h.fingerprint.root = LoadLittle<uint32_t>(p + 76);
   h.fingerprint.segment = LoadLittle<uint32_t>(p + 80);
+  h.charged_at = LoadLittle<uint64_t>(p + 84);
   const Status bounds = CheckBounds(h);
   if (!bounds.ok()) return bounds;
   return h;

@@ -81,6 +81,9 @@ struct ChunkHeader {
   uint64_t total = 0;   ///< bytes in the message
   uint64_t offset = 0;  ///< of this chunk in it
   Fingerprint fingerprint;
+  /// Where in the account charged this chunk's charge begins, so that a chunk
+  /// that comes twice is counted once. 0 if it is not charged.
+  uint64_t charged_at = 0;
 };
 
 inline constexpr size_t kHeaderSize = 96;
