@@ -11,6 +11,8 @@
 namespace longhaul {
 namespace {
 
+/// Acknowledgements that may wait to be sent before there is an allocation.
+constexpr size_t kUsualAcks = 1024;
 constexpr uint32_t kPaddingFrame = 64 << 10;
 constexpr std::array<uint8_t, kPaddingFrame> kZeros{};
 /// How long the very last bytes and FINs may take once all is acknowledged.
@@ -56,6 +58,7 @@ void Connection::AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now) {
   const auto place = static_cast<size_t>(free - flows_.begin());
   if (place == flows_.size()) {
     flows_.push_back(std::make_unique<Flow>());
+    flows_.back()->acks.reserve(kUsualAcks);
     flows_.back()->control_in =
         std::make_unique<std::array<uint8_t, kMaxControlPayload>>();
   }

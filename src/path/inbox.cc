@@ -9,6 +9,11 @@
 namespace longhaul {
 namespace {
 
+/// Messages made at a time.
+constexpr size_t kStock = 64;
+/// Ranges a message may have before its set allocates.
+constexpr size_t kUsualRanges = 8;
+
 constexpr uint8_t kCharged =
     ChunkHeader::kChargedShared | ChunkHeader::kChargedReserve;
 
@@ -49,6 +54,8 @@ Inbox::Inbox(Connection& owner, BlockPool& pool, const InboxConfig& config)
       shared_(config.shared_credit) {
   config_.stream_reserve = std::max(config_.stream_reserve, kLeastReserve);
   grants_.reserve(1024);
+  due_.reserve(64);
+  stored_pool_.Reserve(kStock);
 }
 
 Inbox::~Inbox() {
@@ -107,15 +114,22 @@ OperationState Inbox::StateOf(const OperationId& operation) const {
 InboundMessage* Inbox::FindOrMake(const MessageId& id) {
   InboundMessage* message = messages_.Find(id);
   if (message != nullptr) return message;
-  if (idle_.empty()) {
-    message = message_pool_.Make();
-  } else {
-    message = idle_.back();
-    idle_.pop_back();
-  }
+  if (idle_.empty()) Stock();
+  message = idle_.back();
+  idle_.pop_back();
   message->id = id;
   messages_.Insert(*message);
   return message;
+}
+
+// More messages at a time than ever before: the only occasion to allocate, and
+// so for many at once.
+void Inbox::Stock() {
+  idle_.reserve(message_pool_.count() + kStock);
+  for (size_t i = 0; i < kStock; ++i) {
+    idle_.push_back(message_pool_.Make());
+    idle_.back()->received.Reserve(kUsualRanges);
+  }
 }
 
 // Ends a message but keeps the object and what its range set has allocated.

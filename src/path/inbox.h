@@ -140,6 +140,7 @@ class Inbox {
 
   MessageObserver* ObserverOf(const MessageId& id) const;
   InboundMessage* FindOrMake(const MessageId& id);
+  void Stock();
   void Retire(InboundMessage& message);
   void LetGo(InboundMessage& message, Flows flows);
   Flow::Arriving Judge(const InboundMessage& message, const ChunkHeader& header,

@@ -45,6 +45,9 @@ class RangeSet {
     }
     ranges_.insert(at, {begin, end});
   }
+  /// Makes room for `ranges` of them, so that adding up to that many asks the
+  /// heap for nothing.
+  void Reserve(size_t ranges) { ranges_.reserve(ranges); }
   uint64_t covered() const { return covered_; }
   size_t range_count() const { return ranges_.size(); }
   /// Empty again; keeps its memory.
