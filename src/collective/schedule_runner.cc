@@ -13,6 +13,8 @@ namespace {
 
 /// Steps run in one turn, so that arithmetic does not keep sockets waiting.
 constexpr size_t kStepsPerTurn = 64;
+/// Steps that may be ready before there is an allocation.
+constexpr size_t kUsuallyReady = 4096;
 /// More news of operations that have not begun here is a defect or an attack.
 constexpr size_t kMaxToldEarly = 4096;
 
@@ -36,7 +38,11 @@ ScheduleRunner::ScheduleRunner(Engine& engine, const Topology& topology,
       peers_(peers),
       config_(config),
       cache_(topology, config.self, config.segments),
-      by_rank_(static_cast<size_t>(topology.size()), nullptr) {}
+      by_rank_(static_cast<size_t>(topology.size()), nullptr) {
+  ready_.reserve(kUsuallyReady);
+  ended_.reserve(kMaxSegmentsInFlight);
+  active_.reserve(OperationTable::kSize);
+}
 
 ScheduleRunner::~ScheduleRunner() {
   LH_CHECK(active_.empty());
@@ -122,6 +128,7 @@ Status ScheduleRunner::Prepare(Run& run) {
   if (!hold.ok()) return hold.status();
   run.plan.emplace(std::move(hold).value());
   run.fingerprint.algorithm = static_cast<uint8_t>(*algorithm);
+  run.segments.reserve((*run.plan)->plan.in_flight);
   run.fingerprint.segment =
       static_cast<uint32_t>((*run.plan)->plan.segment_elements);
   return {};

@@ -27,7 +27,10 @@ namespace longhaul {
 
 class Engine {
  public:
-  Engine() = default;
+  Engine() {
+    ready_.reserve(kUsuallyReady);
+    turning_.reserve(kUsuallyReady);
+  }
   /// Stops. Every pollable must have left.
   ~Engine();
   Engine(const Engine&) = delete;
@@ -67,6 +70,8 @@ class Engine {
 
  private:
   friend class Pollable;
+  /// Pollables that may be ready before there is an allocation.
+  static constexpr size_t kUsuallyReady = 256;
   void Loop(Duration spin);
   bool Sleep(TimePoint now, Duration spin, TimePoint idle_since);
   bool RunCommands(TimePoint now);
