@@ -275,9 +275,9 @@ Result<std::unique_ptr<Subject>> JoinExchange(const ExchangeOptions& how) {
     line = std::move(made).value();
   }
   fcntl(line.get(), F_SETFL, O_NONBLOCK);
-  return std::unique_ptr<Subject>(
-      std::make_unique<Exchange>(std::move(star).value(), std::move(line), *pairing,
-                                 options->site, how.congestion_control));
+  return std::unique_ptr<Subject>(std::make_unique<Exchange>(
+      std::move(star).value(), std::move(line), *pairing, options->site,
+      how.congestion_control));
 }
 
 }  // namespace longhaul::bench
