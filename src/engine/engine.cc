@@ -1,7 +1,6 @@
 #include "engine/engine.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <condition_variable>
+#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <mutex>
@@ -125,6 +125,7 @@ void Engine::Call(const std::function<void(TimePoint)>& work) {
   once.Wait();
 }
 
+// NOLINTNEXTLINE(readability-make-member-function-const): not logically
 Status Engine::Watch(int fd, Pollable& owner) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
@@ -135,6 +136,7 @@ Status Engine::Watch(int fd, Pollable& owner) {
   return {};
 }
 
+// NOLINTNEXTLINE(readability-make-member-function-const): not logically
 void Engine::Unwatch(int fd) {
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
 }
@@ -212,6 +214,7 @@ bool Engine::Sleep(TimePoint now, Duration spin, TimePoint idle_since) {
   return worked;
 }
 
+// NOLINTNEXTLINE(readability-make-member-function-const): not logically
 bool Engine::TakeEvents(Duration timeout) {
   std::array<epoll_event, 64> events;
   const timespec wait{timeout / kSecond, timeout % kSecond};
