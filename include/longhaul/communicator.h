@@ -88,7 +88,7 @@ class Communicator {
   /// are there. kTimedOut names the ranks that are missing; kInvalidArgument
   /// says what ranks disagree on.
   static Result<std::unique_ptr<Communicator>> Create(
-      Context& context, CommunicatorConfig config = {});
+      Context& context, const CommunicatorConfig& config = {});
   /// Operations not done by now end with kAborted.
   ~Communicator();
   Communicator(const Communicator&) = delete;

@@ -167,7 +167,7 @@ Result<Topology> TopologyOf(const std::vector<ProcessCard>& cards,
 }  // namespace
 
 Result<std::unique_ptr<Communicator>> Communicator::Create(
-    Context& context, CommunicatorConfig config) {
+    Context& context, const CommunicatorConfig& config) {
   Context::Impl& impl = *context.impl_;
   const Options& options = impl.options();
   const std::optional<Rank> rank = config.rank ? config.rank : options.rank;

@@ -111,11 +111,11 @@ Status Context::Impl::Open() {
     secret_file_key_ = *key;
   }
   incarnation_ = RandomU64() | 1;  // 0 is nobody
-  const Status probed = ProbeCongestionControl();
+  Status probed = ProbeCongestionControl();
   if (!probed.ok()) return probed;
-  const Status opened = engine_.Open();
+  Status opened = engine_.Open();
   if (!opened.ok()) return opened;
-  const Status started = engine_.Start(options_.busy_poll.count());
+  Status started = engine_.Start(options_.busy_poll.count());
   if (!started.ok()) return started;
   return OpenListener();
 }

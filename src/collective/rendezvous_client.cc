@@ -74,7 +74,7 @@ class Gathering {
   Outcome Handle(const RendezvousReader& reader);
   Outcome HandleTable(const RendezvousReader& reader) const;
   void HandleWaiting(const RendezvousReader& reader);
-  bool Await(int fd, short events, TimePoint until) const;
+  bool Await(int fd, int16_t events, TimePoint until) const;
   Status TimedOut() const;
 
   const RendezvousJoin& join_;
@@ -285,7 +285,7 @@ void Gathering::HandleWaiting(const RendezvousReader& reader) {
 }
 
 // False once `until` has come; -1 waits for nothing else.
-bool Gathering::Await(int fd, short events, TimePoint until) const {
+bool Gathering::Await(int fd, int16_t events, TimePoint until) const {
   for (;;) {
     const Duration left = until - Now();
     if (left <= 0) return false;

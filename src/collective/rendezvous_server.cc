@@ -114,8 +114,7 @@ class Server final : public RendezvousServer,
       addresses_.push_back(LocalAddress(fd->get()));
       ports_.push_back(
           std::make_unique<Port>(engine(), *this, std::move(fd).value()));
-      const Status watched =
-          engine().Watch(ports_.back()->fd(), *ports_.back());
+      Status watched = engine().Watch(ports_.back()->fd(), *ports_.back());
       if (!watched.ok()) return watched;
     }
     Wake();

@@ -105,7 +105,7 @@ Result<Algorithm> ScheduleRunner::Choose(uint64_t count, size_t element_size) {
   Choice& choice = choices_[(count * 0x9e3779b97f4a7c15u + element_size) >> 58];
   if (!choice.valid || choice.count != count ||
       choice.element_size != element_size) {
-    const Result<Algorithm> selected = SelectAlgorithm(
+    Result<Algorithm> selected = SelectAlgorithm(
         config_.algorithm, count, element_size, topology_, config_.segments);
     if (!selected.ok()) return selected;
     choice = {true, count, element_size, *selected};

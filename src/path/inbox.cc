@@ -358,7 +358,7 @@ Status Inbox::Begin(Flow& flow, const ChunkHeader& header, Flows flows) {
     }
   }
   InboundMessage* message = nullptr;
-  const Status found = Find(&message, header);
+  Status found = Find(&message, header);
   if (!found.ok() || message == nullptr) return found;
   flow.arriving = Judge(*message, header, flow, flows);
   return FindPlace(flow, *message, flows);

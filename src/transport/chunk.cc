@@ -80,8 +80,9 @@ Result<ChunkHeader> DecodeHeader(std::span<const uint8_t, kHeaderSize> in) {
   ChunkHeader h;
   h.kind = static_cast<FrameKind>(p[4]);
   h.flags = p[5];
-  if ((h.flags & ~ChunkHeader::kKnownFlags) != 0)
+  if ((h.flags & ~ChunkHeader::kKnownFlags) != 0) {
     return Corrupt("unknown flag");
+  }
   h.codec = LoadLittle<uint16_t>(p + 6);
   if (h.codec != 0) return Corrupt("unknown codec");
   h.size = LoadLittle<uint32_t>(p + 8);

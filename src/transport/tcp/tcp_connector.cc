@@ -113,7 +113,7 @@ Status TcpConnector::Attempt::Begin(TimePoint now) {
   if (!fd.ok()) return Unreachable(fd.status().text());
   fd_ = std::move(fd).value();
   if (config().source.family == to.family) {
-    const Status bound = BindSource(fd_.get(), config().source);
+    Status bound = BindSource(fd_.get(), config().source);
     if (!bound.ok()) return bound;
   }
   const Result<bool> begun = BeginConnect(fd_.get(), to);
@@ -126,7 +126,7 @@ Status TcpConnector::Attempt::Begin(TimePoint now) {
 }
 
 Status TcpConnector::Attempt::Ask(TimePoint now) {
-  const Status configured =
+  Status configured =
       ConfigureFlow(fd_.get(), config().settings, config().hello.link);
   if (!configured.ok()) return configured;
   question_ = flow_.owner().Question(flow_.index());
@@ -144,10 +144,11 @@ Status TcpConnector::Attempt::Ask(TimePoint now) {
 
 // Ends with *this destroyed wherever the flow is called.
 void TcpConnector::Attempt::Poll(uint32_t, TimePoint now) {
-  if (state_ == State::kConnecting)
+  if (state_ == State::kConnecting) {
     PollConnect(now);
-  else if (state_ == State::kAsking)
+  } else if (state_ == State::kAsking) {
     PollAnswer(now);
+  }
 }
 
 void TcpConnector::Attempt::PollConnect(TimePoint now) {
