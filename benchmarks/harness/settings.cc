@@ -15,6 +15,8 @@
 namespace longhaul::bench {
 namespace {
 
+constexpr uint64_t kLargest = uint64_t{1} << 40;
+
 struct TypeName {
   const char* table;
   DataType type;
@@ -62,6 +64,22 @@ bool ReadOps(std::string_view text, std::vector<ReduceOp>* out) {
   return !found.empty();
 }
 
+// Also the range they span, which memory is made for.
+bool ReadSizes(std::string_view text, Settings* s) {
+  s->sizes.clear();
+  for (std::string_view word : Split(text, ',')) {
+    const std::optional<uint64_t> size = ParseSize(word);
+    if (!size || *size > kLargest) return false;
+    s->sizes.push_back(*size);
+  }
+  if (s->sizes.empty()) return false;
+  const auto [least, most] =
+      std::minmax_element(s->sizes.begin(), s->sizes.end());
+  s->min_bytes = *least;
+  s->max_bytes = *most;
+  return true;
+}
+
 // Collects the flags; each reads its own text, so that every refusal names the
 // flag, what was given and what is accepted.
 class Flags {
@@ -90,7 +108,7 @@ class Flags {
              static_cast<unsigned long long>(least)),
         [=](const std::string& text) {
           const std::optional<uint64_t> size = ParseSize(text);
-          if (!size || *size < least || *size > (uint64_t{1} << 40)) {
+          if (!size || *size < least || *size > kLargest) {
             return false;
           }
           *value = *size;
@@ -134,6 +152,9 @@ void AddSizes(Flags& flags, Settings* s) {
   flags.Size("-i,--stepbytes", "step between sizes (1M)", &s->step_bytes, 1);
   flags.Count("-f,--stepfactor", "factor between sizes (none: steps)",
               &s->step_factor, 1, 1 << 20);
+  flags.Add("--sizes", "SIZE,SIZE", "these sizes instead",
+            "sizes such as 8,1K,16M",
+            [=](const std::string& text) { return ReadSizes(text, s); });
 }
 
 void AddOperation(Flags& flags, Settings* s) {
@@ -309,6 +330,7 @@ const char* TableName(DataType type) {
 
 std::vector<uint64_t> Sizes(const Settings& s) {
   if (s.collective == Collective::kBarrier) return {0};
+  if (!s.sizes.empty()) return s.sizes;
   std::vector<uint64_t> sizes;
   uint64_t size = s.min_bytes;
   while (size <= s.max_bytes) {

@@ -37,7 +37,8 @@ struct Settings {
   uint64_t min_bytes = uint64_t{32} << 20;
   uint64_t max_bytes = uint64_t{32} << 20;
   uint64_t step_bytes = uint64_t{1} << 20;
-  uint64_t step_factor = 0;  ///< 0 or 1: steps of step_bytes
+  uint64_t step_factor = 0;     ///< 0 or 1: steps of step_bytes
+  std::vector<uint64_t> sizes;  ///< these instead, if any
   int iterations = 20;
   int warm_up = 1;
   int aggregate = 1;  ///< operations per iteration
@@ -69,7 +70,7 @@ struct Settings {
   double min_bandwidth = -1;
 };
 
-/// The sizes of a run, in bytes, ascending.
+/// The sizes of a run, in bytes.
 std::vector<uint64_t> Sizes(const Settings& settings);
 
 /// Text in front of the flags in --help, and what is not offered.

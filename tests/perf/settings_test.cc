@@ -81,6 +81,14 @@ TEST(Sizes, ByFactorAndByStep) {
   EXPECT_THAT(Sizes(s), ElementsAre(0));
 }
 
+TEST(Sizes, AsListed) {
+  const Settings s = Read({"--sizes", "1M,8,64K"}).settings;
+  EXPECT_THAT(Sizes(s), ElementsAre(1 << 20, 8, 64 << 10));
+  EXPECT_EQ(s.min_bytes, 8U);
+  EXPECT_EQ(s.max_bytes, 1U << 20);
+  EXPECT_EQ(Read({"--sizes", "1M,"}).exit_code, 2);
+}
+
 TEST(LowerBound, TwoSitesAndMore) {
   const Link link{500e6, 0.025};
   const double h = 1448.0 / 1500.0;
