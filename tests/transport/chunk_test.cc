@@ -16,6 +16,7 @@ ChunkHeader Example() {
   header.total = 1 << 20;
   header.offset = 8192;
   header.fingerprint = {uint64_t{1} << 33, 1, 2, 3, 4, 5, 6};
+  header.charged_at = uint64_t{5} << 45;
   return header;
 }
 
@@ -54,6 +55,7 @@ TEST(ChunkTest, HeaderComesBackAsItWas) {
   EXPECT_EQ(decoded->total, header.total);
   EXPECT_EQ(decoded->offset, header.offset);
   EXPECT_EQ(decoded->fingerprint, header.fingerprint);
+  EXPECT_EQ(decoded->charged_at, header.charged_at);
 }
 
 TEST(ChunkTest, EveryKindComesBack) {

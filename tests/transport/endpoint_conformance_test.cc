@@ -259,9 +259,9 @@ TEST_P(EndpointTest, PeerDeathWhileSendingAndReceiving) {
 
 TEST_P(EndpointTest, CloseLetsGoAtOnce) {
   const std::vector<size_t> sizes(100, 200000);
+  FrameSender from_b(b(), sink_b_, sizes);
   {
     FrameSender from_a(a(), sink_a_, sizes);
-    FrameSender from_b(b(), sink_b_, sizes);
     from_a.Send();
     from_b.Send();
     ASSERT_TRUE(harness_->RunUntil([&] { return sink_a_.placed >= 1; }));
