@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 
 #include "transport/endpoint.h"
 
@@ -30,6 +31,10 @@ class EndpointHarness {
 struct EndpointKind {
   const char* name;
   std::unique_ptr<EndpointHarness> (*make)();
+
+  friend void PrintTo(const EndpointKind& kind, std::ostream* out) {
+    *out << kind.name;
+  }
 };
 
 std::unique_ptr<EndpointHarness> MakeSimHarness();

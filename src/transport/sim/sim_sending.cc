@@ -103,13 +103,7 @@ void SimNetwork::Arriving(SimSide& side, Frame& frame) {
   }
   if (is_frame) sender.bytes_in_flight -= kHeaderSize + frame.size;
   if (sender.silent) return;
-  if (!side.open) {
-    // Nobody is here: the sender is told, unless it is gone as well.
-    if (frame.kind != Frame::Kind::kReset) {
-      SendMark(side, Frame::Kind::kReset);
-    }
-    return;
-  }
+  if (!side.open) return;  // whoever closes has told the sender
   if (frame.kind == Frame::Kind::kReset) {
     Fail(side, StatusCode::kUnreachable, "reset by the peer");
     return;
