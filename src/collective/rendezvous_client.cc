@@ -214,6 +214,7 @@ Gathering::Outcome Gathering::Listen(int fd) {
     if (!reader.Complete()) continue;
     Outcome outcome = Handle(reader);
     if (outcome.table || !outcome.end.ok()) return outcome;
+    if (Now() >= deadline_) return {};
     reader.Next();
   }
   return {};

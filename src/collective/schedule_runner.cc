@@ -95,6 +95,7 @@ void ScheduleRunner::Start(Operation& operation, TimePoint /*now*/) {
   run->failure = Status();
   run->cancelled = false;
   active_.push_back(run);
+  if (sequence >= closed_from_) Fail(*run, closed_);
   const Status prepared = Prepare(*run);
   if (!prepared.ok()) Fail(*run, prepared);
   CheckEarlyNews(*run);
@@ -458,7 +459,11 @@ void ScheduleRunner::OnDisagreement(Connection& /*from*/, const RecvOp& op,
 
 void ScheduleRunner::OnNotice(Connection& /*from*/, const Notice& notice) {
   if (notice.status.scope() == FaultScope::kCommunicator) {
-    Break(notice.status);
+    if (notice.status.code() == StatusCode::kAborted) {
+      CloseFrom(notice.sequence, notice.status);
+    } else {
+      Break(notice.status);
+    }
     return;
   }
   if (Run* run = Find(notice.sequence)) {
@@ -473,9 +478,24 @@ void ScheduleRunner::OnFault(Connection& /*from*/, const Status& why) {
   Break(Status(why.code(), why.text(), FaultScope::kCommunicator));
 }
 
+// A rank has left. It has done its part in all operations before `sequence`,
+// which may still be under way here.
+void ScheduleRunner::CloseFrom(uint64_t sequence, const Status& why) {
+  if (sequence >= closed_from_) return;
+  closed_from_ = sequence;
+  closed_ = why;
+  for (Run* run : active_) {
+    if (run->sequence >= sequence) Fail(*run, why);
+  }
+}
+
 void ScheduleRunner::Abort(const Status& why) {
   if (broken_.ok()) {
     broken_ = Status(why.code(), why.text(), FaultScope::kCommunicator);
+    Say(next_sequence_,
+        Status(StatusCode::kAborted,
+               Text("rank %d has closed the communicator", config_.self),
+               FaultScope::kCommunicator));
   }
   for (Run* run : active_) Fail(*run, why);
   Wake();

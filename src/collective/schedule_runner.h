@@ -142,6 +142,7 @@ class ScheduleRunner final : private Pollable,
   void Fail(Run& run, const Status& why);
   void ActOnFailure(Run& run);
   void Break(const Status& why);
+  void CloseFrom(uint64_t sequence, const Status& why);
   void Say(uint64_t sequence, const Status& why);
   Run* Find(uint64_t sequence) const;
   Connection& Peer(Rank rank);
@@ -181,6 +182,9 @@ class ScheduleRunner final : private Pollable,
   /// Faults told of operations that have not begun here.
   std::map<uint64_t, Status> told_early_;
   Status broken_;
+  /// Operations from this one on lack a rank that has closed.
+  uint64_t closed_from_ = UINT64_MAX;
+  Status closed_;
 };
 
 }  // namespace longhaul

@@ -53,6 +53,9 @@ class Call {
     }
     return true;
   }
+  bool DoneOn(Rank rank) const {
+    return operations_[static_cast<size_t>(rank)]->Done();
+  }
   bool Wait(Duration limit) {
     return job_.world().RunUntil([this] { return Done(); },
                                  job_.world().now() + limit);
@@ -318,6 +321,30 @@ TEST(ScheduleRunnerTest, DisagreementIsNamedOnEveryRankAndHealsAfterwards) {
       EXPECT_TRUE(after.status(0).ok()) << after.status(0).ToString();
       EXPECT_EQ(after.Wrong(), 0u);
     }
+  }
+}
+
+TEST(ScheduleRunnerTest, WhoClosesEndsLaterOperationsButNotEarlierOnes) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    SimJobConfig config;
+    config.sites = {2, 2};
+    config.wan_flows = 2;
+    SimJob job(seed, config);
+    Call last(job, 200'000);
+    last.Start();
+    ASSERT_TRUE(
+        job.world().RunUntil([&] { return last.DoneOn(3); }, 20 * kSecond));
+    job.runner(3).Abort(Status(StatusCode::kAborted, "closed"));
+    Call next(job, 10);
+    for (const Rank r : {0, 1, 2}) next.StartOn(r);
+    ASSERT_TRUE(last.Wait(10 * kSecond)) << "seed " << seed;
+    ASSERT_TRUE(next.Wait(10 * kSecond)) << "seed " << seed;
+    for (const Rank r : {0, 1, 2}) {
+      EXPECT_TRUE(last.status(r).ok()) << last.status(r).ToString();
+      EXPECT_EQ(next.status(r).code(), StatusCode::kAborted)
+          << next.status(r).ToString();
+    }
+    EXPECT_EQ(last.Wrong(), 0u);
   }
 }
 
