@@ -143,6 +143,17 @@ TEST_P(TcpListenerTest, WhoComesBeforeTheStartWaits) {
   EXPECT_EQ(peer.Receive(kHelloSize).size(), kHelloSize);
 }
 
+TEST_P(TcpListenerTest, WhoHasLeftMeanwhileGetsNoFlow) {
+  Listen(false);
+  RawPeer peer(address());
+  EXPECT_TRUE(peer.Send(EncodeHello(Question())));
+  peer.Close();
+  engine_.Call(
+      [this](TimePoint) { EXPECT_TRUE(listener_->Start(Policy()).ok()); });
+  ExpectService();
+  EXPECT_EQ(acceptor_.Count(), 1u);
+}
+
 TEST_P(TcpListenerTest, ByteByByteIsFine) {
   Listen();
   const RawPeer peer(address());
