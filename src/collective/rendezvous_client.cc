@@ -285,14 +285,15 @@ void Gathering::HandleWaiting(const RendezvousReader& reader) {
              join_.key.c_str(), waiting_.c_str());
 }
 
-// False once `until` has come; -1 waits for nothing else.
+// False if nothing has happened when `until` comes; looks once in any case. A
+// descriptor of -1 waits for nothing else.
 bool Gathering::Await(int fd, int16_t events, TimePoint until) const {
   for (;;) {
-    const Duration left = until - Now();
-    if (left <= 0) return false;
+    const Duration left = std::max<Duration>(until - Now(), 0);
     const timespec wait{left / kSecond, left % kSecond};
     pollfd item{fd, events, 0};
     if (::ppoll(&item, 1, &wait, nullptr) > 0) return true;
+    if (left == 0) return false;
   }
 }
 
