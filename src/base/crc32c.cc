@@ -31,9 +31,24 @@ constexpr Tables MakeTables() {
 
 constexpr Tables kTables = MakeTables();
 
+#ifdef __x86_64__
+// By the processor's own instruction for this polynomial.
+[[gnu::target("sse4.2")]] uint32_t Hardware(const uint8_t* p, size_t size) {
+  uint64_t crc = ~0u;
+  for (; size >= 8; size -= 8, p += 8) {
+    crc = __builtin_ia32_crc32di(crc, LoadLittle<uint64_t>(p));
+  }
+  auto rest = static_cast<uint32_t>(crc);
+  for (; size > 0; --size, ++p) rest = __builtin_ia32_crc32qi(rest, *p);
+  return ~rest;
+}
+
+const bool kHasHardware = __builtin_cpu_supports("sse4.2") != 0;
+#endif
+
 }  // namespace
 
-uint32_t Crc32c(const void* data, size_t size) {
+uint32_t Crc32cPortable(const void* data, size_t size) {
   const auto* p = static_cast<const uint8_t*>(data);
   uint32_t crc = ~0u;
   for (; size >= 8; size -= 8, p += 8) {
@@ -47,6 +62,13 @@ uint32_t Crc32c(const void* data, size_t size) {
     crc = (crc >> 8) ^ kTables[0][(crc ^ *p) & 0xff];
   }
   return ~crc;
+}
+
+uint32_t Crc32c(const void* data, size_t size) {
+#ifdef __x86_64__
+  if (kHasHardware) return Hardware(static_cast<const uint8_t*>(data), size);
+#endif
+  return Crc32cPortable(data, size);
 }
 
 }  // namespace longhaul

@@ -8,8 +8,11 @@
 
 namespace longhaul {
 
-/// The checksum of `size` bytes. Slice-by-eight: about a byte per cycle, for
-/// headers and handshakes, not for bulk.
+/// The checksum of `size` bytes, by the processor's instruction where it has
+/// one.
 uint32_t Crc32c(const void* data, size_t size);
+
+/// The same by tables, slice-by-eight: what other processors do.
+uint32_t Crc32cPortable(const void* data, size_t size);
 
 }  // namespace longhaul

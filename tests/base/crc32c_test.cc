@@ -47,6 +47,8 @@ TEST(Crc32cTest, AgreesWithTheDefinitionAtEveryLengthAndAlignment) {
     for (size_t size = 0; size <= 40; ++size) {
       EXPECT_EQ(Crc32c(&bytes[start], size), Slow(&bytes[start], size))
           << start << " + " << size;
+      EXPECT_EQ(Crc32cPortable(&bytes[start], size), Slow(&bytes[start], size))
+          << start << " + " << size;
     }
   }
 }
