@@ -143,6 +143,47 @@ TEST(Flows, GrantsAndCreditLostWithAFlowAreRepaired) {
   }
 }
 
+// A stream whose credit is used up for good needs the grant.
+TEST(Flows, AGrantLostWithAFlowIsGivenAgain) {
+  for (Duration at = 0; at < 12 * kMillisecond; at += kMillisecond) {
+    for (const bool lossy : {true, false}) {
+      SCOPED_TRACE(testing::Message() << at << lossy);
+      PathConfig config;
+      config.shared_credit = 0;
+      config.stream_reserve = 16 << 10;
+      PathWorld path(config);
+      const SimLink link{.rate = 1e9, .delay = 5 * kMillisecond};
+      SimLink back = link;
+      path.AddFlow(link, back);
+      path.AddFlow(link, back);
+      path.MakeAToB(100'000).Send();  // never asked for
+      Message& wanted = path.MakeAToB(100'000);
+      wanted.Send();
+      path.RunFor(100 * kMillisecond);
+      if (lossy) {
+        back.reliable = false;
+        back.loss = 1;
+        for (const auto& ends : path.flows) {
+          path.world.network().Change(*ends.b, back);
+        }
+      }
+      wanted.Recv();
+      path.RunFor(at);
+      if (lossy) {
+        back.loss = 0;
+        for (const auto& ends : path.flows) {
+          path.world.network().Change(*ends.a, back);
+          path.world.network().Change(*ends.b, back);
+        }
+      } else {
+        path.world.network().Kill(*path.flows[0].b);
+      }
+      EXPECT_TRUE(path.RunUntil([&] { return wanted.Arrived(); }, kSecond));
+      path.ExpectWell();
+    }
+  }
+}
+
 // --- Flows that lose frames
 
 TEST(Flows, WhatLossyOnesLoseArrivesAllTheSame) {

@@ -181,6 +181,16 @@ TEST_F(Hostile, ChargesThatOverlap) {
   ExpectFound("overlap");
 }
 
+TEST_F(Hostile, TwinsOfWhatIsOverEarnNoCredit) {
+  const ChunkHeader header = Charged(1, 60'000, 0, 60'000);
+  victim_->recorder.states[1] = OperationState::kAborted;
+  for (int i = 0; i < 100; ++i) SendData(header);
+  ExpectFine("twins");
+  charged_ = config_.shared_credit + ChargeFor(60'000);
+  SendData(Charged(2, 100, 0, 100));
+  ExpectFound("the limit has risen more than once");
+}
+
 TEST_F(Hostile, MoreThanTheCreditNeverTakesMemory) {
   for (uint64_t i = 0; i < 200; ++i) SendData(Charged(i, 60'000, 0, 60'000));
   size_t most = 0;
