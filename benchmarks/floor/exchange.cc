@@ -182,11 +182,16 @@ class Exchange : public Subject {
   int64_t mark_ = 0;
 };
 
-Status Configure(int fd, const std::string& control) {
+Status Configure(int fd, const ExchangeOptions& how) {
+  const std::string& control = how.congestion_control;
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const int unsent = kNotSent;
   setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+  if (how.pace > 0) {
+    const auto pace = static_cast<uint64_t>(how.pace / 8);
+    setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &pace, sizeof pace);
+  }
   if (control == "system") return {};
   if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control.data(),
                  static_cast<socklen_t>(control.size())) == 0) {
@@ -197,11 +202,11 @@ Status Configure(int fd, const std::string& control) {
                control.c_str(), std::strerror(errno))};
 }
 
-Result<UniqueFd> ListenAt(const Address& address, const std::string& control,
+Result<UniqueFd> ListenAt(const Address& address, const ExchangeOptions& how,
                           uint16_t* port) {
   UniqueFd fd(socket(address.SocketFamily(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   // Before the connection is made, so that its first packets obey it too.
-  const Status status = Configure(fd.get(), control);
+  const Status status = Configure(fd.get(), how);
   if (!status.ok()) return status;
   sockaddr_storage storage{};
   socklen_t size = address.WithPort(0).ToSockaddr(&storage);
@@ -216,9 +221,9 @@ Result<UniqueFd> ListenAt(const Address& address, const std::string& control,
 }
 
 Result<UniqueFd> ConnectTo(const Address& from, const Address& to,
-                           const std::string& control) {
+                           const ExchangeOptions& how) {
   UniqueFd fd(socket(to.SocketFamily(), SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const Status status = Configure(fd.get(), control);
+  const Status status = Configure(fd.get(), how);
   if (!status.ok()) return status;
   sockaddr_storage storage{};
   socklen_t size = from.WithPort(0).ToSockaddr(&storage);
@@ -254,7 +259,7 @@ Result<std::unique_ptr<Subject>> JoinExchange(const ExchangeOptions& how) {
   const Result<Address> own = OwnAddress(how, *star, *options);
   if (!own.ok()) return own.status();
   uint16_t port = 0;
-  Result<UniqueFd> listener = ListenAt(*own, how.congestion_control, &port);
+  Result<UniqueFd> listener = ListenAt(*own, how, &port);
   if (!listener.ok()) return listener.status();
   const Card card{options->site, own->WithPort(port).ToString()};
   const Result<std::vector<Card>> cards = Swap(*star, card);
@@ -270,7 +275,7 @@ Result<std::unique_ptr<Subject>> JoinExchange(const ExchangeOptions& how) {
     const Result<Address> to =
         Address::Parse((*cards)[static_cast<size_t>(pairing->partner)].address);
     if (!to.ok()) return to.status();
-    Result<UniqueFd> made = ConnectTo(*own, *to, how.congestion_control);
+    Result<UniqueFd> made = ConnectTo(*own, *to, how);
     if (!made.ok()) return made.status();
     line = std::move(made).value();
   }

@@ -18,6 +18,8 @@ namespace longhaul::bench {
 
 struct ExchangeOptions {
   std::string congestion_control = "bbr";  ///< "system": the host's default
+  /// Bits/s each connection may send at most (SO_MAX_PACING_RATE); 0: no limit.
+  double pace = 0;
   /// Where this rank's partner reaches it; empty: the local end of the
   /// connection to the rendezvous.
   std::string address;

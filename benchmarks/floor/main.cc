@@ -1,4 +1,8 @@
 // longhaul_floor: how fast the hosts and the line are without longhaul.
+#include <memory>
+#include <string>
+
+#include "base/parse.h"
 #include "floor/exchange.h"
 #include "harness/program.h"
 
@@ -28,6 +32,7 @@ Example:
 int main(int argc, char** argv) {
   using longhaul::bench::ExchangeOptions;
   ExchangeOptions how;
+  std::string pace;
   const longhaul::bench::Program program{.name = "longhaul_floor",
                                          .description = kDescription,
                                          .epilogue = kEpilogue,
@@ -35,12 +40,21 @@ int main(int argc, char** argv) {
                                          .verifies = false};
   return longhaul::bench::RunProgram(
       program, "longhaul_floor: bare exchange", argc, argv,
-      [&how](const longhaul::bench::Settings&) {
+      [&how, &pace](const longhaul::bench::Settings&)
+          -> longhaul::Result<std::unique_ptr<longhaul::bench::Subject>> {
+        how.pace = longhaul::ParseRate(pace).value_or(0);
+        if (!pace.empty() && how.pace <= 0) {
+          return longhaul::Status(longhaul::StatusCode::kInvalidArgument,
+                                  "--pace " + pace + ": a rate, 245mbit");
+        }
         return longhaul::bench::JoinExchange(how);
       },
       {{"--cc", "NAME",
         "TCP congestion control of the connections; system: the host's (bbr)",
         &how.congestion_control},
+       {"--pace", "RATE",
+        "rate at which each connection may send at most, 245mbit (none)",
+        &pace},
        {"--address", "ADDR",
         "this rank's address, where its partner reaches it (the one it reaches "
         "the rendezvous from)",
