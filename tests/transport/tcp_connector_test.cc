@@ -268,21 +268,27 @@ TEST_P(TcpConnectorTest, ABusyPeerIsAskedAgain) {
   EXPECT_EQ(opener_.Opened(), 1u);
 }
 
-TEST_P(TcpConnectorTest, ATimeOutTellsWhatEachAddressSaid) {
+TEST_P(TcpConnectorTest, SaysWhatEachAddressSays) {
   config_.addresses = {Closed(), Mute(), BlackHole()};
-  config_.deadline = Now() + 1500 * kMillisecond;
+  config_.attempt_timeout = 50 * kMillisecond;
+  Connect();
+  const std::vector<Address>& to = config_.addresses;
+  EXPECT_TRUE(trap_.WaitFor(to[0].ToString() + ": Connection refused"));
+  EXPECT_TRUE(trap_.WaitFor(to[1].ToString() + ": connected, but no answer"));
+  EXPECT_TRUE(trap_.WaitFor(to[2].ToString() + ": no answer to connect"));
+}
+
+TEST_P(TcpConnectorTest, ATimeOutNamesThePeerAndItsAddresses) {
+  config_.addresses = {Closed(), Mute()};
+  config_.deadline = Now() + 200 * kMillisecond;
   config_.first_flow = 4;
   Connect();
   ASSERT_TRUE(opener_.WaitFor(1));
   const Status why = opener_.Failure(4);
   EXPECT_EQ(why.code(), StatusCode::kTimedOut);
   EXPECT_THAT(why.text(), AllOf(HasSubstr("flow 4 to rank 3 (node7:4711)"),
-                                HasSubstr(config_.addresses[0].ToString() +
-                                          ": Connection refused"),
-                                HasSubstr(config_.addresses[1].ToString() +
-                                          ": connected, but no answer"),
-                                HasSubstr(config_.addresses[2].ToString() +
-                                          ": no answer to connect")));
+                                HasSubstr(config_.addresses[0].ToString()),
+                                HasSubstr(config_.addresses[1].ToString())));
 }
 
 TEST_P(TcpConnectorTest, AWrongSecretFailsAtOnce) {
