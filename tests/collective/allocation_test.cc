@@ -3,56 +3,11 @@
 
 #include <longhaul/longhaul.h>
 
-#include <atomic>
 #include <cstdlib>
-#include <new>
+#include <vector>
 
+#include "support/counting_allocator.h"
 #include "support/job.h"
-
-namespace {
-
-std::atomic<bool> g_counting{false};
-std::atomic<uint64_t> g_allocations{0};
-
-void* Allocate(std::size_t size, std::size_t alignment) {
-  if (g_counting.load(std::memory_order_relaxed)) ++g_allocations;
-  void* memory = alignment <= alignof(std::max_align_t)
-                     ? std::malloc(size)
-                     : std::aligned_alloc(alignment, (size + alignment - 1) /
-                                                         alignment * alignment);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-
-}  // namespace
-
-// Replaces the global allocation functions of this test program.
-void* operator new(std::size_t size) { return Allocate(size, 1); }
-void* operator new[](std::size_t size) { return Allocate(size, 1); }
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return Allocate(size, static_cast<std::size_t>(alignment));
-}
-void* operator new[](std::size_t size, std::align_val_t alignment) {
-  return Allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
 
 namespace longhaul {
 namespace {
@@ -73,14 +28,13 @@ void ExpectNoAllocations(const std::vector<int>& sites, Algorithm algorithm,
           }
         };
         run(30);
-        if (world.rank() == 0) g_allocations = 0;
         run(1);
-        if (world.rank() == 0) g_counting = true;
+        if (world.rank() == 0) StartCountingAllocations();
         run(30);
-        if (world.rank() == 0) g_counting = false;
+        const uint64_t seen = world.rank() == 0 ? StopCountingAllocations() : 0;
         run(1);
         if (world.rank() == 0) {
-          EXPECT_EQ(g_allocations.load(), 0u)
+          EXPECT_EQ(seen, 0u)
               << static_cast<int>(algorithm) << ", " << count << " elements";
         }
       },

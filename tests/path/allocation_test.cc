@@ -1,39 +1,12 @@
 // Once warm, an exchange over a connection asks the heap for nothing: the
 // engine's thread never waits for an allocator's lock, nor for the kernel.
 #include <array>
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <optional>
 
 #include "path/connection.h"
+#include "support/counting_allocator.h"
 #include "support/pch.h"
 #include "support/pipe_endpoint.h"
-
-namespace {
-std::atomic<bool> counting{false};
-std::atomic<uint64_t> allocations{0};
-
-void* Allocate(size_t size) {
-  if (counting.load(std::memory_order_relaxed)) {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-  }
-  void* memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-}  // namespace
-
-void* operator new(size_t size) { return Allocate(size); }
-void* operator new[](size_t size) { return Allocate(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t /*size*/) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, size_t /*size*/) noexcept {
-  std::free(memory);
-}
 
 namespace longhaul {
 namespace {
@@ -154,22 +127,18 @@ TEST_P(Allocations, AWarmExchangeMakesNone) {
     ASSERT_EQ(quiet_.back, 4 * kEach);
   }
   const size_t reserved = pool_.bytes_reserved();
-  allocations = 0;
-  counting = true;
+  StartCountingAllocations();
   for (; sequence < 250; ++sequence) Exchange(sequence);
-  counting = false;
+  EXPECT_EQ(StopCountingAllocations(), 0u);
   EXPECT_EQ(quiet_.back, 4 * kEach);
-  EXPECT_EQ(allocations.load(), 0u);
   EXPECT_EQ(pool_.bytes_reserved(), reserved) << "the kernel was asked";
 }
 
 TEST(Allocation, IsCounted) {
-  allocations = 0;
-  counting = true;
+  StartCountingAllocations();
   auto* volatile memory = new int(3);
-  counting = false;
   delete memory;
-  EXPECT_EQ(allocations.load(), 1u);
+  EXPECT_EQ(StopCountingAllocations(), 1u);
 }
 
 }  // namespace

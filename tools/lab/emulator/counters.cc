@@ -8,13 +8,13 @@ void Lateness::Add(int64_t ns) {
   const auto bin = static_cast<size_t>(std::max<int64_t>(0, ns) / kBinNs);
   ++bins_[std::min(bin, bins_.size() - 1)];
   ++count_;
-  sum_ += ns;
+  sum_ += static_cast<double>(ns);
   max_ = std::max(max_, ns);
 }
 
 double Lateness::MeanMicroseconds() const {
   if (count_ == 0) return 0;
-  return static_cast<double>(sum_) / static_cast<double>(count_) / 1e3;
+  return sum_ / static_cast<double>(count_) / 1e3;
 }
 
 double Lateness::QuantileMicroseconds(double quantile) const {

@@ -21,7 +21,7 @@ class Lateness {
   static constexpr int64_t kBinNs = 10'000;
   std::array<uint64_t, 1000> bins_{};
   uint64_t count_ = 0;
-  int64_t sum_ = 0;
+  double sum_ = 0;  // no instant is too late for it
   int64_t max_ = 0;
 };
 
