@@ -118,6 +118,7 @@ struct Options {
   std::optional<uint64_t> chunk_size;
   std::optional<int32_t> wan_flows;
   std::string wan_cc;  ///< "system", "bbr", ...
+  bool wan_pace = true;
   std::optional<uint64_t> wan_pool;
   std::optional<uint64_t> wan_retention;
   std::optional<uint64_t> warmup;

@@ -63,6 +63,9 @@ constexpr OptionInfo kTable[] = {
     {"LONGHAUL_WAN_CC", "wan_cc", OptionType::kWord, true, "auto", "", "auto|system|bbr|cubic|reno|NAME", "", kWan,
      "TCP congestion control of WAN connections, by the kernel's name for it. "
      "auto is bbr where this process may choose it, else the host's default; system leaves the host's default."},
+    {"LONGHAUL_WAN_PACE", "wan_pace", OptionType::kBool, false, "y", "", "", "", kWan,
+     "Paces each WAN flow to what it is seen to deliver, so that flows that share a line do not overrun the queue in front of it. "
+     "n leaves all to the congestion control."},
     {"LONGHAUL_WAN_POOL", "wan_pool", OptionType::kSize, true, "auto", "bytes", "64K..64G", "", kWan,
      "Receive memory per WAN peer for data that arrives before anyone asked for it. "
      "Should hold at least the line's rate times its round-trip time."},
@@ -94,7 +97,7 @@ constexpr OptionField kFields[] = {
     &Options::interfaces, &Options::address_family, &Options::port_range, &Options::secret_file,
     &Options::timeout, &Options::connect_timeout,
     &Options::algo, &Options::segment_size, &Options::scratch_size,
-    &Options::chunk_size, &Options::wan_flows, &Options::wan_cc, &Options::wan_pool, &Options::wan_retention,
+    &Options::chunk_size, &Options::wan_flows, &Options::wan_cc, &Options::wan_pace, &Options::wan_pool, &Options::wan_retention,
     &Options::warmup, &Options::socket_buffer, &Options::notsent_lowat,
     &Options::busy_poll, &Options::log, &Options::log_file, &Options::warn_unused_env,
 };

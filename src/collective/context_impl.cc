@@ -293,6 +293,7 @@ ConnectionConfig Context::Impl::ConfigFor(const std::string& peer,
       options_.wan_retention.value_or(kMostRetention);
   config.inbox.shared_credit = options_.wan_pool.value_or(kWanCredit);
   config.warm_up_bytes = options_.warmup.value_or(kWarmUp);
+  config.pace = options_.wan_pace;
   return config;
 }
 

@@ -65,6 +65,7 @@ void Connection::AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now) {
   Flow& flow = *flows_[place];
   flow.endpoint = std::move(endpoint);
   flow.writable = true;
+  flow.pacer = {};
   flow.pong_due = false;
   flow.heard = last_heard_ = now;
   flow.pinged = now;
@@ -171,6 +172,7 @@ void Connection::Poll(uint32_t /*events*/, TimePoint now) {
     outbox_.Pump(flows_);
     if (outbox_.starved()) next = std::min(next, now + kTick);
     SendPadding(now);
+    next = std::min(next, PaceFlows(now));
   }
   next = std::min(next, CheckLiveness(now));
   if (closing_ != Closing::kOpen) next = std::min(next, AdvanceClose(now));
@@ -228,6 +230,25 @@ void Connection::FlushControl() {
   SendEntries(nullptr, FrameKind::kGrant, kGrantEntrySize, &inbox_.grants());
 }
 
+// Looks at the flows that have something to send. Says when to look again.
+TimePoint Connection::PaceFlows(TimePoint now) {
+  if (!config_.pace || (warm_up_.done() && outbox_.idle())) return kNever;
+  TimePoint next = kNever;
+  bool opened = HasFlow();
+  for (const auto& flow : flows_) {
+    if (flow->endpoint == nullptr) continue;
+    Pacer& pacer = flow->pacer;
+    if (now >= pacer.next_sample() &&
+        pacer.Sample(now, flow->endpoint->Stats())) {
+      flow->endpoint->SetPace(pacer.pace());
+    }
+    next = std::min(next, pacer.next_sample());
+    opened = opened && pacer.opened();
+  }
+  if (opened) warm_up_.Stop();  // the line is full: more would only queue
+  return next;
+}
+
 void Connection::Sample(TimePoint now) {
   double rate = 0;
   Duration rtt = 0;
@@ -242,7 +263,7 @@ void Connection::Sample(TimePoint now) {
 
 void Connection::SendPadding(TimePoint now) {
   if (warm_up_.done() || !outbox_.idle() || !HasFlow()) return;
-  if (now >= warm_up_.next_sample()) Sample(now);
+  if (!config_.pace && now >= warm_up_.next_sample()) Sample(now);
   for (const auto& flow : flows_) {
     while (flow->endpoint != nullptr && flow->writable && !warm_up_.done()) {
       ChunkHeader padding;

@@ -34,6 +34,7 @@ struct ConnectionConfig {
   InboxConfig inbox;
   Duration timeout = 60 * kSecond;  ///< a silent peer is given up after this
   uint64_t warm_up_bytes = 0;       ///< padding sent at the start, at most
+  bool pace = false;                ///< flows, so that they share a line well
 };
 
 struct ConnectionCounters {
@@ -121,6 +122,7 @@ class Connection final : public ChunkSink, private Pollable {
                    std::vector<Entry>* entries);
   bool SendControl(Flow* over, const ChunkHeader& header,
                    std::span<const uint8_t> payload);
+  TimePoint PaceFlows(TimePoint now);
   void SendPadding(TimePoint now);
   void Sample(TimePoint now);
   Duration Patience() const;

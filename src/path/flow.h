@@ -14,6 +14,7 @@
 #include "base/intrusive_map.h"
 #include "base/time.h"
 #include "path/message.h"
+#include "path/pacer.h"
 #include "transport/endpoint.h"
 
 namespace longhaul {
@@ -49,6 +50,7 @@ struct Flow {
 
   std::unique_ptr<Endpoint> endpoint;  ///< null: lost, the place is free
   bool writable = true;
+  Pacer pacer;
   /// In the order they were sent; those acknowledged only while still lent.
   RetainedList in_flight;
 

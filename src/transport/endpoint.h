@@ -53,6 +53,8 @@ struct EndpointStats {
   Duration min_rtt = 0;
   double delivery_rate = 0;  ///< bytes/s, as the transport last measured it
   uint64_t bytes_in_flight = 0;
+  uint64_t bytes_delivered = 0;  ///< that the peer's transport has confirmed
+  uint64_t bytes_unsent = 0;     ///< taken, but not yet sent for a first time
 };
 
 class Endpoint {
@@ -75,6 +77,11 @@ class Endpoint {
   virtual void Finish() = 0;
   /// Lets go of everything lent, at once. No call to the sink follows.
   virtual void Close() = 0;
+
+  /// At most so many bytes of payload leave per second, however much the
+  /// congestion control would send; 0: no limit. A transport that cannot pace
+  /// ignores it.
+  virtual void SetPace(double /*bytes_per_second*/) {}
 
   /// Is everything that was taken out of this process's hands?
   virtual bool Drained() const = 0;

@@ -104,6 +104,15 @@ void TcpEndpoint::Close() {
   control_.clear();
 }
 
+void TcpEndpoint::SetPace(double bytes_per_second) {
+  // Unlimited is all ones; a rate beyond what fits is no limit either.
+  const uint64_t pace = bytes_per_second > 0 && bytes_per_second < 1e18
+                            ? static_cast<uint64_t>(bytes_per_second)
+                            : ~uint64_t{0};
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_MAX_PACING_RATE, &pace,
+               sizeof pace);
+}
+
 bool TcpEndpoint::Drained() const { return queued_ == 0 && control_.empty(); }
 
 void TcpEndpoint::Poll(uint32_t events, TimePoint now) {
@@ -318,6 +327,11 @@ EndpointStats TcpEndpoint::Stats() const {
       info.tcpi_min_rtt == ~0u ? 0 : Duration{info.tcpi_min_rtt} * kMicrosecond;
   stats.delivery_rate = static_cast<double>(info.tcpi_delivery_rate);
   stats.bytes_in_flight = uint64_t{info.tcpi_unacked} * info.tcpi_snd_mss;
+  stats.bytes_delivered = uint64_t{info.tcpi_delivered} * info.tcpi_snd_mss;
+  stats.bytes_unsent = info.tcpi_notsent_bytes;
+  for (size_t i = 0; i < queued_; ++i) {
+    stats.bytes_unsent += At(i).size() - At(i).written;
+  }
   return stats;
 }
 
