@@ -174,7 +174,7 @@ Status Star::Connect(const HostPort& where) {
 
 Status Star::Combine(void* data, size_t count, DataType type, ReduceOp op) {
   const size_t bytes = count * SizeOf(type);
-  const Status lost(StatusCode::kUnreachable, "a rank is gone");
+  Status lost(StatusCode::kUnreachable, "a rank is gone");
   if (rank_ != 0) {
     const int hub = spokes_[0].get();
     const bool fine = SendAll(hub, data, bytes) && ReceiveAll(hub, data, bytes);

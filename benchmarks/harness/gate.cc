@@ -21,7 +21,7 @@ constexpr Duration kEnough = 300 * kMicrosecond;
 void SleepUntil(TimePoint when) {
   timespec until{};
   until.tv_sec = static_cast<time_t>(when / kSecond);
-  until.tv_nsec = static_cast<long>(when % kSecond);
+  until.tv_nsec = when % kSecond;
   while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr) ==
          EINTR) {
   }
@@ -44,8 +44,7 @@ int64_t ClockIdentity() {
 Status Gate::SetUp() {
   const int64_t own = ClockIdentity();
   int64_t ends[2] = {own, -own};
-  const Status status =
-      subject_.Combine(ends, 2, DataType::kInt64, ReduceOp::kMax);
+  Status status = subject_.Combine(ends, 2, DataType::kInt64, ReduceOp::kMax);
   shares_clock_ = status.ok() && ends[0] == own && ends[1] == -own;
   // Equal everywhere: each rank compared its own with both ends.
   return status;
@@ -54,13 +53,12 @@ Status Gate::SetUp() {
 Status Gate::Pass() {
   if (!shares_clock_) {
     if (rest_ > 0) SleepUntil(Now() + rest_);
-    const Status started = subject_.StartBarrier();
-    const Status finished = subject_.Finish();
+    Status started = subject_.StartBarrier();
+    Status finished = subject_.Finish();
     return started.ok() ? finished : started;
   }
   int64_t start = Now() + std::max(margin_, rest_);
-  const Status status =
-      subject_.Combine(&start, 1, DataType::kInt64, ReduceOp::kMax);
+  Status status = subject_.Combine(&start, 1, DataType::kInt64, ReduceOp::kMax);
   if (!status.ok()) return status;
   const Duration slack = start - Now();
   if (slack < 0) ++late_;

@@ -140,7 +140,7 @@ Status Meter::WarmUp(const Case& what) {
     Prepare(what);
     Status status = gate_.Pass();
     if (!status.ok()) return status;
-    const Status started = Issue(what);
+    Status started = Issue(what);
     status = subject_.Finish();
     if (!started.ok()) return started;
     if (!status.ok()) return status;
@@ -226,8 +226,7 @@ Status Meter::CountWrong(const Case& what, Measurement* out) {
                  first);
   }
   uint64_t sums[2] = {what.count, wrong};
-  const Status status =
-      subject_.Combine(sums, 2, DataType::kUint64, ReduceOp::kSum);
+  Status status = subject_.Combine(sums, 2, DataType::kUint64, ReduceOp::kSum);
   out->checked += sums[0];
   out->wrong += sums[1];
   return status;
@@ -243,7 +242,7 @@ Status Meter::Check(const Case& what, Measurement* out) {
   for (int i = 0; i < settings_.checks; ++i) {
     FillInput(what);
     Prepare(what);
-    const Status started = Issue(what);
+    Status started = Issue(what);
     Status status = subject_.Finish();
     if (!started.ok()) return started;
     if (!status.ok()) return status;

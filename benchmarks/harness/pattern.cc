@@ -79,10 +79,8 @@ struct Limits<T> {
 
 template <typename T>
 T Store(int64_t value) {
-  if constexpr (std::is_integral_v<T>) {
-    return static_cast<T>(value);  // wraps, as the operators do
-  } else if constexpr (std::is_floating_point_v<T>) {
-    return static_cast<T>(value);
+  if constexpr (std::is_arithmetic_v<T>) {
+    return static_cast<T>(value);  // integers wrap, as the operators do
   } else {
     return T::From(static_cast<double>(value));
   }
@@ -121,7 +119,7 @@ struct Summands {
 template <typename T>
 struct Sum {
   Summands summands;
-  Sum(int ranks) : summands(Limits<T>::kWhole, ranks) {}
+  explicit Sum(int ranks) : summands(Limits<T>::kWhole, ranks) {}
   T Input(int rank, uint64_t index, uint32_t round) const {
     return Store<T>(summands(rank, index, round));
   }
@@ -238,6 +236,8 @@ size_t CountWith(const Values& values, uint32_t round, const T* data,
   size_t wrong = 0;
   for (size_t i = 0; i < count; ++i) {
     const T expected = values.Expected(i, round);
+    // Bit by bit: also the sign of a zero counts.
+    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
     if (std::memcmp(&expected, &data[i], sizeof(T)) == 0) continue;
     if (wrong++ == 0 && first != nullptr) *first = i;
   }

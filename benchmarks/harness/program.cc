@@ -223,7 +223,7 @@ class Session {
     Result<std::vector<RankInfo>> ranks = GatherRanks(subject_);
     if (!ranks.ok()) return ranks.status();
     report_.ranks = std::move(ranks).value();
-    const Status status = meter_.SetUp();
+    Status status = meter_.SetUp();
     if (!prints_ || !status.ok()) return status;
     std::fputs(Preamble(settings_, headline_).c_str(), stdout);
     for (const RankInfo& rank : report_.ranks) {

@@ -88,7 +88,7 @@ Result<std::unique_ptr<Subject>> JoinLonghaul(const Settings& settings) {
   CommunicatorConfig config;
   config.algorithm = settings.algorithm;
   Result<std::unique_ptr<Communicator>> communicator =
-      Communicator::Create(**context, std::move(config));
+      Communicator::Create(**context, config);
   if (!communicator.ok()) return communicator.status();
   return std::unique_ptr<Subject>(std::make_unique<LonghaulSubject>(
       std::move(context).value(), std::move(communicator).value()));

@@ -74,8 +74,8 @@ class MpiSubject : public Subject {
 
   Status Start(const void* input, void* output, size_t count, DataType type,
                ReduceOp op) override {
-    const MPI_Datatype mpi_type = TypeOf(type);
-    const MPI_Op mpi_op = OpOf(op);
+    MPI_Datatype mpi_type = TypeOf(type);
+    MPI_Op mpi_op = OpOf(op);
     if (mpi_type == MPI_DATATYPE_NULL || mpi_op == MPI_OP_NULL) {
       return {StatusCode::kUnsupported, "MPI has no such type or operator"};
     }

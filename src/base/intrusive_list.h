@@ -53,7 +53,7 @@ class IntrusiveList {
   }
   static void Remove(T& item) {
     Link& link = item;
-    LH_DCHECK(link.linked());
+    LH_DCHECK(link.linked() && link.previous != nullptr);
     link.previous->next = link.next;
     link.next->previous = link.previous;
     link.previous = link.next = nullptr;
@@ -63,7 +63,7 @@ class IntrusiveList {
   static T* Get(Link* link) { return static_cast<T*>(link); }
   static void InsertBefore(Link& place, T& item) {
     Link& link = item;
-    LH_DCHECK(!link.linked());
+    LH_DCHECK(!link.linked() && place.previous != nullptr);
     link.previous = place.previous;
     link.next = &place;
     place.previous->next = &link;
