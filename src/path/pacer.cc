@@ -1,11 +1,7 @@
 #include "path/pacer.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 
 namespace longhaul {
 namespace {
@@ -80,15 +76,17 @@ void Pacer::Begin(TimePoint now, const EndpointStats& stats) {
 }
 
 void Pacer::Open(const View& view, Duration least) {
-  if (view.rate * Seconds(least) < kSmall) return;
   if (view.rate > kGrowth * best_) {
     best_ = view.rate;
     flat_ = 0;
   } else {
     ++flat_;
   }
-  const bool queued = view.lowest - least > least / kFullQueue;
+  const bool small = view.rate * Seconds(least) < kSmall;
+  const bool queued = !small && view.lowest - least > least / kFullQueue;
   if (!queued && flat_ < kFlatRounds) return;
+  opened_ = true;
+  if (small) return;  // nothing to overrun: not paced until it grows
   phase_ = Phase::kSteady;
   pace_ = view.rate;
 }

@@ -35,8 +35,8 @@ class Pacer {
  public:
   /// Bytes of payload per second; 0: no limit.
   double pace() const { return pace_; }
-  /// Has the line been seen to be full? The pace fits it then.
-  bool opened() const { return phase_ != Phase::kOpening; }
+  /// Has the line been seen to be full?
+  bool opened() const { return opened_; }
   /// When the next sample is due, while there is something to send.
   TimePoint next_sample() const { return next_; }
 
@@ -63,6 +63,7 @@ class Pacer {
   void Steer(TimePoint now, const View& view, Duration least);
 
   Phase phase_ = Phase::kOpening;
+  bool opened_ = false;
   double pace_ = 0;
   TimePoint next_ = 0;
   Round round_;

@@ -34,7 +34,6 @@ class Line {
   Flow& flow(size_t i) { return flows_[i]; }
   double dropped() const { return dropped_; }
   double most_queued() const { return most_queued_; }
-  double QueueTime() const { return queued_ / rate_; }
   void SetRate(double rate) { rate_ = rate; }
   void SetForeign(Duration queue) { foreign_ = queue; }
 
@@ -162,6 +161,13 @@ TEST_P(PacerOnALine, FillsTheLineWithAShortQueue) {
   EXPECT_LT(line.most_queued(), 0.75 * kProduct);
   const auto [least, most] = std::minmax_element(got.begin(), got.end());
   EXPECT_LT(*most, 1.3 * *least);
+}
+
+TEST(Pacer, OpensOnALineThatHoldsLittle) {
+  Line line(1, 4e5, 1e6);
+  line.Run(3 * kSecond);
+  EXPECT_TRUE(line.flow(0).pacer.opened()) << "or warm-up never ends";
+  EXPECT_GT(line.Run(kSecond)[0], 0.95 * 4e5);
 }
 
 TEST(Pacer, OneThatJoinsGetsItsShare) {
