@@ -239,7 +239,7 @@ TEST(CommunicatorTest, SeveralCommunicatorsShareAContext) {
       Options options = JobOptions(port);
       options.rank = rank;
       options.world_size = 4;
-      options.site = rank < 2 ? "a" : "b";
+      options.site = SiteName(rank < 2 ? 0 : 1);
       auto context = Context::Create(options);
       ASSERT_TRUE(context.ok()) << context.status().ToString();
       auto world = Communicator::Create(**context);
@@ -267,7 +267,7 @@ TEST(CommunicatorTest, SeveralRanksShareAProcess) {
   for (int process = 0; process < 2; ++process) {
     processes.emplace_back([process, port] {
       Options options = JobOptions(port);
-      options.site = process == 0 ? "a" : "b";
+      options.site = SiteName(process == 0 ? 0 : 1);
       auto context = Context::Create(options);
       ASSERT_TRUE(context.ok()) << context.status().ToString();
       std::vector<std::thread> ranks;
@@ -421,7 +421,7 @@ pid_t Spawn(int rank, int size, uint16_t port,
   Options options = JobOptions(port);
   options.rank = rank;
   options.world_size = size;
-  options.site = rank % 2 == 0 ? "a" : "b";
+  options.site = SiteName(rank % 2 == 0 ? 0 : 1);
   options.timeout = seconds(10);
   {
     auto context = Context::Create(options);

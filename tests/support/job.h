@@ -46,6 +46,10 @@ inline Options JobOptions(uint16_t port) {
   return options;
 }
 
+inline std::string SiteName(size_t site) {
+  return "site" + std::to_string(site);
+}
+
 /// Runs `body` once per rank, `sites[i]` ranks in site i; each gets its
 /// communicator.
 inline void RunJob(const std::vector<int>& sites,
@@ -62,7 +66,7 @@ inline void RunJob(const std::vector<int>& sites,
         Options options = JobOptions(port);
         options.rank = rank;
         options.world_size = size;
-        options.site = "site" + std::to_string(site);
+        options.site = SiteName(site);
         if (tweak) tweak(options);
         Result<std::unique_ptr<Context>> context = Context::Create(options);
         ASSERT_TRUE(context.ok()) << context.status().ToString();
