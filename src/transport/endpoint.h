@@ -1,5 +1,5 @@
-// One transport flow: frames in, frames out. Implementations: tcp/, sim/; all
-// pass tests/transport/endpoint_conformance_test.cc.
+// One transport flow: frames in, frames out. Implementations: tcp/, sim/,
+// loopback_endpoint.h; all pass tests/transport/endpoint_conformance_test.cc.
 //
 // Engine thread only.
 #pragma once

@@ -7,74 +7,81 @@ namespace longhaul {
 LoopbackEndpoint::LoopbackEndpoint(Engine& engine, ChunkSink& sink)
     : Pollable(engine), sink_(sink) {}
 
-LoopbackEndpoint::Frame* LoopbackEndpoint::Push(const ChunkHeader& header) {
+LoopbackEndpoint::Frame* LoopbackEndpoint::Push(Queue& queue,
+                                                const ChunkHeader& header) {
   if (closed_) return nullptr;
-  if (queued_ == kQueue) {
+  if (queue.size == queue.frames.size()) {
     refused_ = true;
     return nullptr;
   }
-  Frame& frame = queue_[(first_ + queued_) % kQueue];
+  Frame& frame = queue.frames[(queue.first + queue.size) % queue.frames.size()];
   frame.header = header;
-  ++queued_;
+  ++queue.size;
   Wake();
   return &frame;
 }
 
 bool LoopbackEndpoint::TrySend(const ChunkHeader& header, ConstBuffer payload,
                                void* cookie) {
-  Frame* frame = Push(header);
+  Frame* frame = Push(data_, header);
   if (frame == nullptr) return false;
   frame->payload = payload;
   frame->cookie = cookie;
-  frame->control = false;
   return true;
 }
 
 bool LoopbackEndpoint::TrySendControl(const ChunkHeader& header,
                                       std::span<const uint8_t> payload) {
-  Frame* frame = Push(header);
+  Frame* frame = Push(control_, header);
   if (frame == nullptr) return false;
   frame->copy.assign(payload.begin(), payload.end());
   frame->payload = {frame->copy.data(), frame->copy.size()};
-  frame->control = true;
   return true;
 }
 
 void LoopbackEndpoint::Close() {
   closed_ = true;
-  queued_ = 0;
+  data_.size = control_.size = 0;
 }
 
 void LoopbackEndpoint::Poll(uint32_t /*events*/, TimePoint now) {
-  for (size_t batch = queued_; batch > 0 && !closed_; --batch) {
-    Frame& frame = queue_[first_];
-    Deliver(frame, now);
-    if (closed_) return;
-    first_ = (first_ + 1) % kQueue;
-    --queued_;
+  // What the sink sends meanwhile waits for the next turn.
+  size_t batch = data_.size + control_.size;
+  for (; batch > 0 && !closed_; --batch) {
+    DeliverFirst(control_.size > 0 ? control_ : data_, now);
   }
   if (closed_) return;
-  if (queued_ > 0) Wake();
+  if (!Drained()) Wake();
   if (refused_) {
     refused_ = false;
     sink_.Writable(*this);
   }
 }
 
-void LoopbackEndpoint::Deliver(Frame& frame, TimePoint now) {
+void LoopbackEndpoint::DeliverFirst(Queue& queue, TimePoint now) {
   // The frame's slot stays taken until it is delivered: calls from the sink
   // cannot overwrite it.
+  const Frame& frame = queue.frames[queue.first];
+  Deliver(frame, now);
+  if (!closed_ && &queue == &data_) sink_.Sent(*this, frame.cookie);
+  if (closed_) return;
+  queue.first = (queue.first + 1) % queue.frames.size();
+  --queue.size;
+}
+
+void LoopbackEndpoint::Deliver(const Frame& frame, TimePoint now) {
   Buffer place;
+  bytes_ += kHeaderSize + frame.header.size;
   if (frame.header.size > 0 && frame.header.kind != FrameKind::kPadding) {
+    // A payload arrives all at once: only Place itself can still divert it.
+    diverted_ = false;
     place = sink_.Place(*this, frame.header, now);
-    if (closed_) return;
+    if (closed_ || diverted_) return;
     if (place.data != nullptr) {
       std::memcpy(place.data, frame.payload.data, frame.payload.size);
     }
   }
-  bytes_ += kHeaderSize + frame.header.size;
   sink_.Arrived(*this, frame.header, place, now);
-  if (!closed_ && !frame.control) sink_.Sent(*this, frame.cookie);
 }
 
 EndpointStats LoopbackEndpoint::Stats() const {

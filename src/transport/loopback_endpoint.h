@@ -20,33 +20,37 @@ class LoopbackEndpoint final : public Endpoint, private Pollable {
                void* cookie) override;
   bool TrySendControl(const ChunkHeader& header,
                       std::span<const uint8_t> payload) override;
-  void Divert() override {}  // a payload arrives all at once
+  void Divert() override { diverted_ = true; }
   void Finish() override {}
   void Close() override;
-  bool Drained() const override { return queued_ == 0; }
+  bool Drained() const override { return data_.size + control_.size == 0; }
   bool reliable() const override { return true; }
   uint32_t max_payload() const override { return kMaxPayload; }
   EndpointStats Stats() const override;
   std::string Name() const override { return "loopback"; }
 
  private:
-  static constexpr size_t kQueue = 16;
   struct Frame {
     ChunkHeader header;
     ConstBuffer payload;
     void* cookie = nullptr;
-    bool control = false;
     std::vector<uint8_t> copy;  ///< of a control payload; kept for reuse
+  };
+  struct Queue {
+    std::array<Frame, 16> frames;
+    size_t first = 0;
+    size_t size = 0;
   };
 
   void Poll(uint32_t events, TimePoint now) override;
-  Frame* Push(const ChunkHeader& header);
-  void Deliver(Frame& frame, TimePoint now);
+  Frame* Push(Queue& queue, const ChunkHeader& header);
+  void DeliverFirst(Queue& queue, TimePoint now);
+  void Deliver(const Frame& frame, TimePoint now);
 
   ChunkSink& sink_;
-  std::array<Frame, kQueue> queue_;
-  size_t first_ = 0;
-  size_t queued_ = 0;
+  Queue data_;
+  Queue control_;  // goes first
+  bool diverted_ = false;
   bool refused_ = false;
   bool closed_ = false;
   uint64_t bytes_ = 0;

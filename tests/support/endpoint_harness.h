@@ -17,6 +17,9 @@ class EndpointHarness {
   virtual Endpoint& a() = 0;
   virtual Endpoint& b() = 0;
   virtual void SetSinks(ChunkSink& a, ChunkSink& b) = 0;
+  /// Are both ends one endpoint? Then there is no peer that could die or send
+  /// garbage, and none is told that its peer has closed.
+  virtual bool joined_to_itself() const { return false; }
   /// Destroys b, as the death of its process would.
   virtual void DestroyB() = 0;
   /// Has a receive something that is not a frame (b may be gone after it).
@@ -41,5 +44,6 @@ std::unique_ptr<EndpointHarness> MakeSimHarness();
 /// Without delay but with jitter: frames come in bunches.
 std::unique_ptr<EndpointHarness> MakeUnsteadySimHarness();
 std::unique_ptr<EndpointHarness> MakeTcpHarness();
+std::unique_ptr<EndpointHarness> MakeLoopbackHarness();
 
 }  // namespace longhaul
