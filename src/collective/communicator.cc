@@ -147,6 +147,23 @@ class Communicator::Impl final : public PeerDirectory {
 
 namespace {
 
+// All ranks compare the same cards, so all come to the same answer.
+Status CheckTopologyFiles(const std::vector<ProcessCard>& cards) {
+  const uint64_t first = cards.front().topology;
+  const auto other = std::find_if(
+      cards.begin(), cards.end(),
+      [first](const ProcessCard& card) { return card.topology != first; });
+  if (other == cards.end()) return {};
+  const char* what = "'s differs from rank 0's";
+  if (first == 0) what = " has one, rank 0 has none";
+  if (other->topology == 0) what = " has none, rank 0 has one";
+  return {StatusCode::kInvalidArgument,
+          Text("ranks disagree on the topology file: rank %td%s; "
+               "LONGHAUL_TOPOLOGY must be the same everywhere",
+               other - cards.begin(), what),
+          FaultScope::kCommunicator};
+}
+
 // Who sits where, as every rank sees it.
 Result<Topology> TopologyOf(const std::vector<ProcessCard>& cards,
                             const TopologyFile* file) {
@@ -195,6 +212,8 @@ Result<std::unique_ptr<Communicator>> Communicator::Create(
   Result<std::vector<ProcessCard>> cards =
       impl.Join(config.name, *rank, *size, *site, wan, &key);
   if (!cards.ok()) return cards.status();
+  const Status same_file = CheckTopologyFiles(*cards);
+  if (!same_file.ok()) return same_file;
   Result<Topology> topology = TopologyOf(*cards, file);
   if (!topology.ok()) return topology.status();
   const Algorithm algorithm = config.algorithm.value_or(options.algo);

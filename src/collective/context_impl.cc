@@ -194,6 +194,7 @@ Result<std::vector<ProcessCard>> Context::Impl::Join(const std::string& name,
   own.capabilities = bbr_ ? kBbr : 0;
   own.incarnation = incarnation_;
   own.pid = static_cast<uint32_t>(::getpid());
+  if (topology_file_) own.topology = topology_file_->Fingerprint();
   own.wan_access = wan_access;
   own.host = host_;
   own.site = site;

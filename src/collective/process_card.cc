@@ -13,7 +13,7 @@ namespace {
 constexpr uint32_t kMagic = 0x4350484cu;  // "LHPC"
 constexpr size_t kChecksumAt = 4;
 constexpr size_t kBodyAt = 8;
-constexpr size_t kFixedSize = 36;  // up to the names
+constexpr size_t kFixedSize = 44;  // up to the names
 constexpr size_t kAddressSize = 20;
 constexpr uint8_t kWanAccess = 1;
 
@@ -72,6 +72,7 @@ std::vector<uint8_t> EncodeCard(const ProcessCard& card) {
   p[33] = static_cast<uint8_t>(host);
   p[34] = static_cast<uint8_t>(site);
   p[35] = static_cast<uint8_t>(addresses);
+  StoreLittle<uint64_t>(p + 36, card.topology);
   p = std::copy_n(card.host.begin(), host, p + kFixedSize);
   p = std::copy_n(card.site.begin(), site, p);
   for (size_t i = 0; i < addresses; ++i, p += kAddressSize) {
@@ -104,6 +105,7 @@ Result<ProcessCard> DecodeCard(std::span<const uint8_t> bytes) {
   card.incarnation = LoadLittle<uint64_t>(p + 20);
   card.pid = LoadLittle<uint32_t>(p + 28);
   card.wan_access = (p[32] & kWanAccess) != 0;
+  card.topology = LoadLittle<uint64_t>(p + 36);
   const char* names = reinterpret_cast<const char*>(p + kFixedSize);
   card.host.assign(names, host);
   card.site.assign(names + host, site);

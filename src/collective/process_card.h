@@ -22,6 +22,7 @@ struct ProcessCard {
   uint64_t capabilities = 0;
   uint64_t incarnation = 0;  ///< random name of this process, not 0
   uint32_t pid = 0;
+  uint64_t topology = 0;           ///< TopologyFile::Fingerprint; 0: no file
   bool wan_access = true;          ///< it can reach other sites itself
   std::string host;                ///< at most kMaxCardName bytes, as is
   std::string site;                ///< the same; empty: not said

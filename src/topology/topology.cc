@@ -1,7 +1,6 @@
 #include "topology/topology.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <unordered_set>
@@ -23,34 +22,6 @@ Status Refuse(std::string text) {
 bool IsRate(const std::optional<double>& rate) {
   return !rate || (std::isfinite(*rate) && *rate > 0);
 }
-
-// FNV-1a over a canonical sequence of bytes, little-endian whatever the
-// machine, with a final mix.
-class Hash {
- public:
-  void Add(uint64_t value) {
-    for (int shift = 0; shift < 64; shift += 8) AddByte(value >> shift & 0xff);
-  }
-  void Add(std::string_view text) {
-    Add(text.size());
-    for (const char c : text) AddByte(static_cast<uint8_t>(c));
-  }
-  void Add(const std::optional<double>& value) {
-    Add(uint64_t{value.has_value()});
-    if (value) Add(std::bit_cast<uint64_t>(*value));
-  }
-  uint64_t value() const {
-    uint64_t mixed = state_;
-    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9;
-    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111eb;
-    return mixed ^ mixed >> 31;
-  }
-
- private:
-  void AddByte(uint64_t byte) { state_ = (state_ ^ byte) * 0x100000001b3; }
-
-  uint64_t state_ = 0xcbf29ce484222325;
-};
 
 Status CheckSites(const std::vector<SiteSpec>& sites,
                   const std::vector<RankSpec>& ranks) {
@@ -141,7 +112,6 @@ Result<Topology> Topology::Make(std::vector<SiteSpec> sites,
   topology.ranks_ = std::move(ranks);
   topology.paths_ = std::move(paths);
   topology.Index();
-  topology.fingerprint_ = topology.Fingerprint();
   return topology;
 }
 
@@ -185,33 +155,6 @@ void Topology::Index() {
   }
   first_.push_back(by_site_.size());
   wan_first_.push_back(wan_by_site_.size());
-}
-
-uint64_t Topology::Fingerprint() const {
-  Hash hash;
-  hash.Add(sites_.size());
-  for (const SiteSpec& site : sites_) {
-    hash.Add(site.name);
-    hash.Add(site.wan_up);
-    hash.Add(site.wan_down);
-  }
-  hash.Add(ranks_.size());
-  for (const RankSpec& rank : ranks_) {
-    hash.Add(static_cast<uint64_t>(rank.site));
-    hash.Add(static_cast<uint64_t>(rank.process));
-    hash.Add(uint64_t{rank.wan});
-    hash.Add(rank.host);
-  }
-  hash.Add(paths_.size());
-  for (const PathSpec& path : paths_) {
-    hash.Add(static_cast<uint64_t>(path.a));
-    hash.Add(static_cast<uint64_t>(path.b));
-    hash.Add(path.rate);
-    hash.Add(uint64_t{path.delay.has_value()});
-    hash.Add(static_cast<uint64_t>(path.delay.value_or(0)));
-    hash.Add(path.loss);
-  }
-  return hash.value();
 }
 
 int32_t Topology::IndexInSite(Rank rank) const {

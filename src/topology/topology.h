@@ -105,9 +105,6 @@ class Topology {
   /// The stated routes between two sites, in the order given.
   std::span<const PathSpec> PathsBetween(SiteIndex a, SiteIndex b) const;
 
-  /// Equal for equal topologies on any machine; ranks compare it to learn that
-  /// they were given the same one.
-  uint64_t fingerprint() const { return fingerprint_; }
   bool operator==(const Topology& other) const;
   /// One line per site: name, ranks, rates.
   std::string ToString() const;
@@ -115,7 +112,6 @@ class Topology {
  private:
   Topology() = default;
   void Index();
-  uint64_t Fingerprint() const;
   const RankSpec& Spec(Rank rank) const {
     return ranks_[static_cast<size_t>(rank)];
   }
@@ -131,7 +127,6 @@ class Topology {
   std::vector<Rank> wan_by_site_;
   std::vector<size_t> wan_first_;
   std::vector<int32_t> index_in_site_;  // by rank
-  uint64_t fingerprint_ = 0;
 };
 
 }  // namespace longhaul

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -43,6 +44,38 @@ Result<TopologyFile> TopologyFile::Read(const std::string& path) {
 
 namespace {
 
+// FNV-1a over a canonical sequence of bytes, little-endian whatever the
+// machine, with a final mix.
+class Hash {
+ public:
+  void Add(uint64_t value) {
+    for (int shift = 0; shift < 64; shift += 8) AddByte(value >> shift & 0xff);
+  }
+  void Add(std::string_view text) {
+    Add(text.size());
+    for (const char c : text) AddByte(static_cast<uint8_t>(c));
+  }
+  void Add(const std::optional<double>& value) {
+    Add(uint64_t{value.has_value()});
+    if (value) Add(std::bit_cast<uint64_t>(*value));
+  }
+  void Add(const std::vector<std::string>& texts) {
+    Add(texts.size());
+    for (const std::string& text : texts) Add(text);
+  }
+  uint64_t value() const {
+    uint64_t mixed = state_;
+    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9;
+    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111eb;
+    return mixed ^ mixed >> 31;
+  }
+
+ private:
+  void AddByte(uint64_t byte) { state_ = (state_ ^ byte) * 0x100000001b3; }
+
+  uint64_t state_ = 0xcbf29ce484222325;
+};
+
 bool AnyFits(const std::vector<std::string>& patterns, std::string_view host) {
   return std::any_of(
       patterns.begin(), patterns.end(),
@@ -58,6 +91,28 @@ bool Lists(const std::vector<std::string>& patterns, std::string_view host) {
 }
 
 }  // namespace
+
+uint64_t TopologyFile::Fingerprint() const {
+  Hash hash;
+  hash.Add(sites.size());
+  for (const Site& site : sites) {
+    hash.Add(site.spec.name);
+    hash.Add(site.spec.wan_up);
+    hash.Add(site.spec.wan_down);
+    hash.Add(site.hosts);
+    hash.Add(site.no_wan_hosts);
+  }
+  hash.Add(paths.size());
+  for (const PathSpec& path : paths) {
+    hash.Add(static_cast<uint64_t>(path.a));
+    hash.Add(static_cast<uint64_t>(path.b));
+    hash.Add(path.rate);
+    hash.Add(uint64_t{path.delay.has_value()});
+    hash.Add(static_cast<uint64_t>(path.delay.value_or(0)));
+    hash.Add(path.loss);
+  }
+  return std::max<uint64_t>(hash.value(), 1);
+}
 
 SiteIndex TopologyFile::SiteOfHost(std::string_view host) const {
   for (const std::string_view name : {host, FirstLabel(host)}) {

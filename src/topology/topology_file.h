@@ -46,6 +46,9 @@ struct TopologyFile {
   /// kInvalidArgument also if the file cannot be read.
   static Result<TopologyFile> Read(const std::string& path);
 
+  /// Equal for files that say the same, on any machine; never 0. By it ranks
+  /// learn whether they were given the same file.
+  uint64_t Fingerprint() const;
   /// The site of a host: the first whose list has its name exactly, else the
   /// first with a pattern that fits. A full name (node0.example.net) is also
   /// tried by its first label. -1 if none.

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <fstream>
 #include <numeric>
 
 #include "compute/convert.h"
@@ -313,6 +314,59 @@ TEST(CommunicatorTest, DisagreementIsNamedOnEveryRank) {
     // The communicator is none the worse.
     SumInPlace(world, 1000, 1);
   });
+}
+
+/// What Communicator::Create says on each rank, one per topology file.
+std::vector<Status> CreateWithFiles(const std::vector<std::string>& files) {
+  const uint16_t port = FreePort();
+  std::vector<Status> said(files.size());
+  std::vector<std::thread> ranks;
+  for (size_t rank = 0; rank < files.size(); ++rank) {
+    ranks.emplace_back([&, rank] {
+      Options options = JobOptions(port);
+      options.rank = static_cast<Rank>(rank);
+      options.world_size = static_cast<Rank>(files.size());
+      options.site = SiteName(rank % 2);
+      options.topology = files[rank];
+      auto context = Context::Create(options);
+      ASSERT_TRUE(context.ok()) << context.status().ToString();
+      said[rank] = Communicator::Create(**context).status();
+    });
+  }
+  for (std::thread& rank : ranks) rank.join();
+  return said;
+}
+
+TEST(CommunicatorTest, AnotherTopologyFileIsNamedOnEveryRank) {
+  const auto write = [](const char* name, const char* text) {
+    std::string path = testing::TempDir() + name;
+    std::ofstream(path) << text;
+    return path;
+  };
+  const std::string file =
+      write("longhaul_file.toml", "[[site]]\nname = 'site0'\n");
+  const std::string same =
+      write("longhaul_same.toml", "[[site]] # here\nname = \"site0\"\n");
+  const std::string other = write(
+      "longhaul_other.toml",
+      "[[site]]\nname = 'site0'\nwan = { up = '1gbit', down = '1gbit' }\n");
+  struct Case {
+    std::vector<std::string> files;
+    const char* reason;
+  };
+  for (const Case& c : std::vector<Case>{
+           {{file, same, other}, "rank 2's differs from rank 0's"},
+           {{file, "", file}, "rank 1 has none, rank 0 has one"},
+           {{"", "", file}, "rank 2 has one, rank 0 has none"}}) {
+    for (const Status& status : CreateWithFiles(c.files)) {
+      EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+      EXPECT_NE(status.text().find(c.reason), std::string::npos)
+          << status.text();
+    }
+  }
+  for (const Status& status : CreateWithFiles({file, same, file})) {
+    EXPECT_TRUE(status.ok()) << status.ToString();
+  }
 }
 
 TEST(CommunicatorTest, BadArgumentsAreRefusedWithAReason) {

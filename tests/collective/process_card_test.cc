@@ -12,6 +12,7 @@ ProcessCard Card() {
   card.capabilities = 0x8000000000000001;
   card.incarnation = 0x1234;
   card.pid = 4711;
+  card.topology = 0x8765432187654321;
   card.wan_access = false;
   card.host = "node7";
   card.site = "";

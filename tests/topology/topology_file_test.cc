@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <set>
 
 namespace longhaul {
 namespace {
@@ -44,6 +45,39 @@ TEST(TopologyFileTest, ReadsSitesAndPaths) {
   EXPECT_THAT(file.sites[0].hosts, ElementsAre("node0", "gpu-a*"));
   EXPECT_THAT(file.paths,
               ElementsAre(PathSpec{1, 0, 3e8, 110 * kMillisecond, 0.0001}));
+}
+
+TEST(TopologyFileTest, FingerprintIsOfWhatTheFileSaysNotHow) {
+  const TopologyFile same =
+      TopologyFile::Parse("#\n" + std::string(kGood) + "\n", "other").value();
+  EXPECT_EQ(same.Fingerprint(), Good().Fingerprint());
+  // The same on every machine and in every build.
+  EXPECT_EQ(Good().Fingerprint(), 0x4179a1205bb6510eu);
+}
+
+TEST(TopologyFileTest, FingerprintTellsDifferencesApart) {
+  std::set<uint64_t> seen = {0, Good().Fingerprint()};
+  const auto expect_new = [&](const auto& change) {
+    TopologyFile file = Good();
+    change(file);
+    EXPECT_TRUE(seen.insert(file.Fingerprint()).second);
+  };
+  expect_new([](auto& file) { file.sites[0].spec.name = "pari"; });
+  expect_new([](auto& file) { file.sites[0].spec.wan_up = 4e8; });
+  expect_new([](auto& file) { file.sites[0].spec.wan_down = {}; });
+  expect_new([](auto& file) { file.sites[0].hosts.pop_back(); });
+  expect_new([](auto& file) { file.sites[0].no_wan_hosts[0] = "gpu-a8"; });
+  // The same texts, in the other list.
+  expect_new([](auto& file) {
+    file.sites[0].hosts.push_back("gpu-a7");
+    file.sites[0].no_wan_hosts.clear();
+  });
+  expect_new([](auto& file) { std::swap(file.sites[0], file.sites[1]); });
+  expect_new([](auto& file) { file.paths[0].rate = 2e8; });
+  expect_new([](auto& file) { file.paths[0].delay = {}; });
+  expect_new([](auto& file) { file.paths[0].delay = 0; });
+  expect_new([](auto& file) { file.paths[0].loss = 0; });
+  expect_new([](auto& file) { file.paths.clear(); });
 }
 
 TEST(TopologyFileTest, FindsTheSiteOfAHost) {

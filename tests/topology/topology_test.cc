@@ -85,17 +85,10 @@ TEST(TopologyTest, ShortHandsMakeWholeTopologies) {
   EXPECT_EQ(two.NameOf(1), "site1");
 }
 
-// Ranks compare fingerprints, so anything that differs must show, and the
-// value must be the same on every machine and in every build.
-TEST(TopologyTest, FingerprintTellsDifferencesApart) {
+TEST(TopologyTest, WhateverDiffersMakesTopologiesUnequal) {
   const Topology base = Topology::Make(Sites(), Ranks(), Paths()).value();
   EXPECT_EQ(base, Topology::Make(Sites(), Ranks(), Paths()).value());
-  EXPECT_EQ(base.fingerprint(),
-            Topology::Make(Sites(), Ranks(), Paths())->fingerprint());
-  EXPECT_EQ(Topology::OneSite(2).fingerprint(), 0xe5f654ddbf91b7d3);
-
-  std::vector<uint64_t> seen = {base.fingerprint()};
-  const auto expect_new =
+  const auto expect_other =
       [&](const std::function<void(std::vector<SiteSpec>&,
                                    std::vector<RankSpec>&,
                                    std::vector<PathSpec>&)>& change) {
@@ -103,23 +96,20 @@ TEST(TopologyTest, FingerprintTellsDifferencesApart) {
         auto ranks = Ranks();
         auto paths = Paths();
         change(sites, ranks, paths);
-        const Topology other = Topology::Make(sites, ranks, paths).value();
-        EXPECT_FALSE(other == base);
-        EXPECT_THAT(seen, testing::Not(testing::Contains(other.fingerprint())));
-        seen.push_back(other.fingerprint());
+        EXPECT_FALSE(Topology::Make(sites, ranks, paths).value() == base);
       };
-  expect_new([](auto& s, auto&, auto&) { s[0].name = "pari"; });
-  expect_new([](auto& s, auto&, auto&) { s[1].wan_up = 2e8; });
-  expect_new([](auto& s, auto&, auto&) { s[0].wan_down = {}; });
-  expect_new([](auto&, auto& r, auto&) { r[4].site = 0; });
-  expect_new([](auto&, auto& r, auto&) { r[4].process = 4; });
-  expect_new([](auto&, auto& r, auto&) { r[4].wan = false; });
-  expect_new([](auto&, auto& r, auto&) { r[4].host = "t2"; });
-  expect_new([](auto&, auto&, auto& p) { p[0].rate = 2e8; });
-  expect_new([](auto&, auto&, auto& p) { p[0].delay = {}; });
-  expect_new([](auto&, auto&, auto& p) { p[0].delay = 0; });
-  expect_new([](auto&, auto&, auto& p) { p[0].loss = 0; });
-  expect_new([](auto&, auto&, auto& p) { p.pop_back(); });
+  expect_other([](auto& s, auto&, auto&) { s[0].name = "pari"; });
+  expect_other([](auto& s, auto&, auto&) { s[1].wan_up = 2e8; });
+  expect_other([](auto& s, auto&, auto&) { s[0].wan_down = {}; });
+  expect_other([](auto&, auto& r, auto&) { r[4].site = 0; });
+  expect_other([](auto&, auto& r, auto&) { r[4].process = 4; });
+  expect_other([](auto&, auto& r, auto&) { r[4].wan = false; });
+  expect_other([](auto&, auto& r, auto&) { r[4].host = "t2"; });
+  expect_other([](auto&, auto&, auto& p) { p[0].rate = 2e8; });
+  expect_other([](auto&, auto&, auto& p) { p[0].delay = {}; });
+  expect_other([](auto&, auto&, auto& p) { p[0].delay = 0; });
+  expect_other([](auto&, auto&, auto& p) { p[0].loss = 0; });
+  expect_other([](auto&, auto&, auto& p) { p.pop_back(); });
 }
 
 TEST(TopologyTest, DirectionOfAPathDoesNotMatter) {
