@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "base/crc32c.h"
 #include "base/text.h"
 #include "collective/context_impl.h"
 #include "collective/operation.h"
@@ -208,13 +207,12 @@ Result<std::unique_ptr<Communicator>> Communicator::Create(
   const SiteIndex in_file = file == nullptr ? -1 : file->FindSite(*site);
   const bool wan = in_file < 0 || file->HostHasWan(in_file, impl.host());
 
-  std::string key;
-  Result<std::vector<ProcessCard>> cards =
-      impl.Join(config.name, *rank, *size, *site, wan, &key);
-  if (!cards.ok()) return cards.status();
-  const Status same_file = CheckTopologyFiles(*cards);
+  Result<Context::Impl::Joined> joined =
+      impl.Join(config.name, *rank, *size, *site, wan);
+  if (!joined.ok()) return joined.status();
+  const Status same_file = CheckTopologyFiles(joined->cards);
   if (!same_file.ok()) return same_file;
-  Result<Topology> topology = TopologyOf(*cards, file);
+  Result<Topology> topology = TopologyOf(joined->cards, file);
   if (!topology.ok()) return topology.status();
   const Algorithm algorithm = config.algorithm.value_or(options.algo);
   const Result<Algorithm> chosen =
@@ -223,8 +221,8 @@ Result<std::unique_ptr<Communicator>> Communicator::Create(
 
   std::unique_ptr<Communicator> communicator(
       new Communicator(std::make_unique<Impl>(
-          impl, *rank, std::move(topology).value(), std::move(cards).value(),
-          Crc32c(key.data(), key.size()), algorithm)));
+          impl, *rank, std::move(topology).value(), std::move(joined->cards),
+          joined->communicator, algorithm)));
   // Opens the connections that are needed, and shows that all are there.
   Request barrier = communicator->Barrier();
   const Status met = barrier.Wait(options.connect_timeout);

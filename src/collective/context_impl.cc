@@ -181,15 +181,17 @@ uint16_t Context::Impl::WanFlows(const ProcessCard& card) const {
 
 // --- Joining
 
-Result<std::vector<ProcessCard>> Context::Impl::Join(const std::string& name,
-                                                     Rank rank, Rank size,
-                                                     const std::string& site,
-                                                     bool wan_access,
-                                                     std::string* key) {
-  {
-    const std::lock_guard lock(join_mutex_);
-    *key = Text("%s#%d", name.c_str(), joins_[{name, rank}]++);
-  }
+std::string Context::Impl::NextKey(const std::string& name, Rank rank) {
+  const std::lock_guard lock(join_mutex_);
+  return Text("%s#%d", name.c_str(), joins_[{name, rank}]++);
+}
+
+Result<Context::Impl::Joined> Context::Impl::Join(const std::string& name,
+                                                  Rank rank, Rank size,
+                                                  const std::string& site,
+                                                  bool wan_access) {
+  // Counted on every rank alike, also where it goes no further than this.
+  const std::string key = NextKey(name, rank);
   ProcessCard own;
   own.capabilities = bbr_ ? kBbr : 0;
   own.incarnation = incarnation_;
@@ -199,7 +201,8 @@ Result<std::vector<ProcessCard>> Context::Impl::Join(const std::string& name,
   own.host = host_;
   own.site = site;
   own.addresses = listener_->addresses();
-  if (size == 1) return std::vector<ProcessCard>{own};
+  // Alone it sends no message, and needs no id of its own.
+  if (size == 1) return Joined{0, {own}};
   if (options_.rendezvous.empty()) {
     return Status(StatusCode::kInvalidArgument,
                   "where do the ranks meet? Set LONGHAUL_RENDEZVOUS=host:port "
@@ -216,7 +219,7 @@ Result<std::vector<ProcessCard>> Context::Impl::Join(const std::string& name,
   RendezvousJoin join;
   join.server = *at;
   join.family = options_.address_family;
-  join.key = *key;
+  join.key = key;
   join.rank = static_cast<uint32_t>(rank);
   join.size = static_cast<uint32_t>(size);
   join.incarnation = incarnation_;
@@ -225,19 +228,21 @@ Result<std::vector<ProcessCard>> Context::Impl::Join(const std::string& name,
   join.timeout = options_.connect_timeout.count();
   Result<RendezvousTable> table = RendezvousAllGather(join, *log_);
   if (!table.ok()) return table.status();
-  std::vector<ProcessCard> cards;
+  Joined joined{table->number, {}};
   for (const std::vector<uint8_t>& bytes : table->blobs) {
     Result<ProcessCard> card = DecodeCard(bytes);
     if (!card.ok()) return card.status();
-    cards.push_back(std::move(card).value());
+    joined.cards.push_back(std::move(card).value());
   }
   Status entered;
   engine_.Call([&](TimePoint) {
-    for (const ProcessCard& card : cards) known_[card.incarnation] = card;
+    for (const ProcessCard& card : joined.cards) {
+      known_[card.incarnation] = card;
+    }
     entered = EnterJob(table->job, table->secret);
   });
   if (!entered.ok()) return entered;
-  return cards;
+  return joined;
 }
 
 Status Context::Impl::ServeRendezvous(const HostPort& at) {

@@ -40,10 +40,13 @@ class Context::Impl final : private FlowAcceptor {
   Engine& engine() { return engine_; }
   Logger& log() { return *log_; }
 
-  /// Meets the other ranks under a key; the cards of all, by rank.
-  Result<std::vector<ProcessCard>> Join(const std::string& name, Rank rank,
-                                        Rank size, const std::string& site,
-                                        bool wan_access, std::string* key);
+  struct Joined {
+    uint32_t communicator = 0;       ///< its id, unlike any other of the job
+    std::vector<ProcessCard> cards;  ///< by rank
+  };
+  /// Meets the other ranks of a communicator.
+  Result<Joined> Join(const std::string& name, Rank rank, Rank size,
+                      const std::string& site, bool wan_access);
 
   /// Engine thread. The connection to a process, opened if there is none. Null
   /// if the two have no address in common to try.
@@ -58,6 +61,8 @@ class Context::Impl final : private FlowAcceptor {
 
   class Peer;
 
+  /// The key by which the ranks meet for the next communicator of that name.
+  std::string NextKey(const std::string& name, Rank rank);
   explicit Impl(Options options);
   Status Open();
   Status OpenListener();

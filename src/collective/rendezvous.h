@@ -41,8 +41,9 @@ Result<SipKey> ReadSecretFile(const std::string& path);
 
 /// What every rank gets.
 struct RendezvousTable {
-  uint64_t job = 0;  ///< the job's nonce, the same for all keys of a server
-  SipKey secret{};   ///< for HelloPolicy
+  uint64_t job = 0;     ///< the job's nonce, the same for all keys of a server
+  SipKey secret{};      ///< for HelloPolicy
+  uint32_t number = 0;  ///< of this table among the server's, from 1
   std::vector<std::vector<uint8_t>> blobs;  ///< by rank
 };
 

@@ -271,6 +271,7 @@ Gathering::Outcome Gathering::HandleTable(
   table.job = message->job;
   table.secret = join_.secret ? Derive(*join_.secret, "longhaul job", table.job)
                               : message->secret;
+  table.number = message->number;
   table.blobs = std::move(message->blobs);
   return {std::move(table), {}};
 }

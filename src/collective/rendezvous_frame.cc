@@ -117,6 +117,7 @@ std::vector<uint8_t> EncodeMessage(const TableMessage& message) {
   Writer writer;
   writer.Put(message.job);
   writer.PutBytes(message.secret);
+  writer.Put(message.number);
   writer.Put(static_cast<uint32_t>(message.blobs.size()));
   for (const std::vector<uint8_t>& blob : message.blobs) {
     writer.Put(static_cast<uint32_t>(blob.size()));
@@ -178,6 +179,7 @@ Result<TableMessage> DecodeTable(std::span<const uint8_t> payload) {
   table.job = parser.Get<uint64_t>();
   const std::span<const uint8_t> secret = parser.GetBytes(sizeof(SipKey));
   std::copy(secret.begin(), secret.end(), table.secret.begin());
+  table.number = parser.Get<uint32_t>();
   const auto size = parser.Get<uint32_t>();
   if (parser.left() / sizeof(uint32_t) < size) {
     return Corrupt("a table longer than itself");

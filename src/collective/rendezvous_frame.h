@@ -44,6 +44,7 @@ struct JoinMessage {
 struct TableMessage {
   uint64_t job = 0;
   SipKey secret{};  ///< zero where both have a secret file
+  uint32_t number = 0;
   std::vector<std::vector<uint8_t>> blobs;
 };
 struct WaitingMessage {

@@ -131,7 +131,7 @@ void RendezvousStore::JoinComplete(Key& key, uint64_t client,
 }
 
 void RendezvousStore::Complete(Key& key, TimePoint now) {
-  TableMessage table{config_.job, config_.secret, {}};
+  TableMessage table{config_.job, config_.secret, ++tables_, {}};
   for (auto& [rank, member] : key.members) {
     table.blobs.push_back(std::move(member.blob));
     member.blob = {};

@@ -101,6 +101,7 @@ class RendezvousStore {
   Keys keys_;
   std::map<uint64_t, Place> places_;  // by client
   uint64_t bytes_ = 0;
+  uint32_t tables_ = 0;  // made so far
   std::string notes_;
 };
 

@@ -8,7 +8,10 @@
 #include <cstring>
 #include <fstream>
 #include <numeric>
+#include <random>
+#include <unordered_map>
 
+#include "base/crc32c.h"
 #include "compute/convert.h"
 #include "support/job.h"
 
@@ -260,6 +263,44 @@ TEST(CommunicatorTest, SeveralCommunicatorsShareAContext) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+/// Two names whose first communicators have keys of the same CRC-32C.
+std::pair<std::string, std::string> CollidingNames() {
+  std::mt19937_64 random(1);
+  std::unordered_map<uint32_t, std::string> seen;
+  for (;;) {
+    const std::string name = std::to_string(random());
+    const std::string key = name + "#0";
+    const auto [at, added] = seen.emplace(Crc32c(key.data(), key.size()), name);
+    if (!added) return {at->second, name};
+  }
+}
+
+// Whatever a communicator's id is made of: no checksum of its name.
+TEST(CommunicatorTest, CommunicatorsStayApartWhateverTheirNames) {
+  const auto names = CollidingNames();
+  const uint16_t port = FreePort();
+  std::vector<std::thread> ranks;
+  for (int rank = 0; rank < 2; ++rank) {
+    ranks.emplace_back([&, rank] {
+      Options options = JobOptions(port);
+      options.rank = rank;
+      options.world_size = 2;
+      auto context = Context::Create(options);
+      ASSERT_TRUE(context.ok()) << context.status().ToString();
+      CommunicatorConfig config;
+      config.name = names.first;
+      auto first = Communicator::Create(**context, config);
+      ASSERT_TRUE(first.ok()) << first.status().ToString();
+      config.name = names.second;
+      auto second = Communicator::Create(**context, config);
+      ASSERT_TRUE(second.ok()) << second.status().ToString();
+      SumInPlace(**first, 10'000, 2);
+      SumInPlace(**second, 10'000, 2);
+    });
+  }
+  for (std::thread& rank : ranks) rank.join();
 }
 
 TEST(CommunicatorTest, SeveralRanksShareAProcess) {

@@ -91,13 +91,14 @@ TEST(RendezvousReader, TakesMemoryOnlyForWhatHasCome) {
 }
 
 TEST(RendezvousMessages, SurviveTheWire) {
-  TableMessage table{7, {1, 2}, {{1}, {}, {2, 3}}};
+  TableMessage table{7, {1, 2}, 5, {{1}, {}, {2, 3}}};
   auto payload = EncodeMessage(table);
   payload.erase(payload.begin(), payload.begin() + kRendezvousHeadSize);
   const auto table_after = DecodeTable(payload);
   ASSERT_TRUE(table_after.ok());
   EXPECT_EQ(table_after->job, 7u);
   EXPECT_EQ(table_after->secret, table.secret);
+  EXPECT_EQ(table_after->number, 5u);
   EXPECT_EQ(table_after->blobs, table.blobs);
 
   payload = EncodeMessage(WaitingMessage{8, 2, {3, 5}, "note"});
@@ -124,7 +125,7 @@ TEST(RendezvousMessages, CutPayloadsAreRefused) {
     }
   };
   check(EncodeMessage(Join()), DecodeJoin);
-  check(EncodeMessage(TableMessage{7, {}, {{1}, {2, 3}}}), DecodeTable);
+  check(EncodeMessage(TableMessage{7, {}, 5, {{1}, {2, 3}}}), DecodeTable);
   check(EncodeMessage(WaitingMessage{8, 2, {3, 5}, "note"}), DecodeWaiting);
   check(EncodeMessage(ErrorMessage{StatusCode::kExhausted, "full"}),
         DecodeError);

@@ -101,6 +101,7 @@ class RendezvousTest : public testing::Test {
       ASSERT_TRUE(table.ok()) << table.status().text();
       EXPECT_EQ(table->job, all.front()->job);
       EXPECT_EQ(table->secret, all.front()->secret);
+      EXPECT_EQ(table->number, all.front()->number);
       ASSERT_EQ(table->blobs.size(), all.size());
       for (uint32_t rank = 0; rank < all.size(); ++rank) {
         EXPECT_EQ(table->blobs[rank], BlobOf(rank));
@@ -147,7 +148,9 @@ TEST_F(RendezvousTest, KeysAreApart) {
       EXPECT_EQ(tables[i]->blobs[rank], BlobOf(2 * rank + i % 2));
     }
     EXPECT_EQ(tables[i]->job, tables[0]->job);
+    EXPECT_EQ(tables[i]->number, tables[i % 2]->number);
   }
+  EXPECT_NE(tables[0]->number, tables[1]->number);
 }
 
 TEST_F(RendezvousTest, Ipv6) {
@@ -386,7 +389,8 @@ TEST_F(RendezvousTest, AServerWithoutTheSecretIsNotBelieved) {
     pollfd ready{fake.get(), POLLIN, 0};
     ASSERT_EQ(::poll(&ready, 1, 20000), 1);
     const UniqueFd client(::accept(fake.get(), nullptr, nullptr));
-    std::vector<uint8_t> bytes = EncodeMessage(TableMessage{1, {}, {{}, {}}});
+    std::vector<uint8_t> bytes =
+        EncodeMessage(TableMessage{1, {}, 1, {{}, {}}});
     bytes.resize(bytes.size() + kRendezvousProofSize);
     ::send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     char byte;
