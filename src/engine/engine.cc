@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <condition_variable>
 #include <csignal>
 #include <cstring>
@@ -63,6 +64,8 @@ Status Engine::Open() {
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, wakeup_, &event) != 0) {
     return OutOfDescriptors("epoll_ctl");
   }
+  // Linux before 5.11 has no epoll_pwait2.
+  fine_waits_ = Await(std::span(&event, 1), 0) >= 0 || errno != ENOSYS;
   return {};
 }
 
@@ -214,13 +217,26 @@ bool Engine::Sleep(TimePoint now, Duration spin, TimePoint idle_since) {
   return worked;
 }
 
+int Engine::Await(std::span<epoll_event> events, Duration timeout) const {
+  const int most = static_cast<int>(events.size());
+  if (fine_waits_) {
+    const timespec wait{timeout / kSecond, timeout % kSecond};
+    return ::epoll_pwait2(epoll_, events.data(), most,
+                          timeout == kNever ? nullptr : &wait, nullptr);
+  }
+  // Rounded up: rather a deadline a little late than a busy loop before it.
+  const Duration wait =
+      timeout / kMillisecond + (timeout % kMillisecond > 0 ? 1 : 0);
+  return ::epoll_wait(
+      epoll_, events.data(), most,
+      timeout == kNever ? -1
+                        : static_cast<int>(std::min<Duration>(wait, INT_MAX)));
+}
+
 // NOLINTNEXTLINE(readability-make-member-function-const): not logically
 bool Engine::TakeEvents(Duration timeout) {
   std::array<epoll_event, 64> events;
-  const timespec wait{timeout / kSecond, timeout % kSecond};
-  const int count =
-      ::epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()),
-                     timeout == kNever ? nullptr : &wait, nullptr);
+  const int count = Await(events, timeout);
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<size_t>(i)];
     auto* owner = static_cast<Pollable*>(event.data.ptr);

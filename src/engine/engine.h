@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -22,6 +23,8 @@
 #include "engine/command.h"
 #include "engine/pollable.h"
 #include "engine/timer_queue.h"
+
+struct epoll_event;
 
 namespace longhaul {
 
@@ -74,6 +77,7 @@ class Engine {
   static constexpr size_t kUsuallyReady = 256;
   void Loop(Duration spin);
   bool Sleep(TimePoint now, Duration spin, TimePoint idle_since);
+  int Await(std::span<epoll_event> events, Duration timeout) const;
   bool RunCommands(TimePoint now);
   bool RunReady(TimePoint now);
   void Forget(Pollable& item);
@@ -84,6 +88,7 @@ class Engine {
   TimerQueue timers_;
   int epoll_ = -1;
   int wakeup_ = -1;
+  bool fine_waits_ = true;  ///< to the nanosecond, not the millisecond
   std::atomic<bool> asleep_{false};
   std::atomic<bool> stop_{false};
   std::thread thread_;

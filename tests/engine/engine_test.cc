@@ -1,9 +1,13 @@
 #include "engine/engine.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -11,6 +15,8 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+
+#include "base/clock.h"
 
 namespace longhaul {
 namespace {
@@ -252,6 +258,43 @@ TEST(EngineTurnTest, WatchingWhatIsNoDescriptorIsAFault) {
   ASSERT_TRUE(engine.Open().ok());
   Probe probe(engine);
   EXPECT_FALSE(engine.Watch(-1, probe).ok());
+}
+
+// Has the calling thread, and those it starts, find no epoll_pwait2, as on
+// Linux before 5.11. False if the kernel does not permit that.
+bool ForgetEpollPwait2() {
+  std::array<sock_filter, 4> program = {
+      sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                           offsetof(seccomp_data, nr)),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_pwait2, 0, 1),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_fprog filter{program.size(), program.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+void CheckThatDescriptorsAndTimesAreKept() {
+  if (!ForgetEpollPwait2()) GTEST_SKIP() << "no seccomp here";
+  Engine engine;
+  ASSERT_TRUE(engine.Open().ok());
+  TimePoint begin = Now();
+  EXPECT_FALSE(engine.TakeEvents(1500 * kMicrosecond));
+  EXPECT_GE(Now() - begin, 1500 * kMicrosecond);
+
+  std::array<int, 2> fds;
+  ASSERT_EQ(::pipe2(fds.data(), O_NONBLOCK | O_CLOEXEC), 0);
+  Probe probe(engine);
+  ASSERT_TRUE(engine.Watch(fds[0], probe).ok());
+  ASSERT_EQ(::write(fds[1], "x", 1), 1);
+  EXPECT_TRUE(engine.TakeEvents(kNever));
+  engine.Unwatch(fds[0]);
+  ::close(fds[0]);
+  ::close(fds[1]);
+}
+
+TEST(EngineTurnTest, KernelsWithoutEpollPwait2Serve) {
+  std::thread(CheckThatDescriptorsAndTimesAreKept).join();
 }
 
 // On a thread of its own. Without time to spin it sleeps whenever it can; with
