@@ -31,8 +31,9 @@ class [[nodiscard]] Request {
   /// more, and what was written is visible to the caller.
   bool Done() const noexcept;
 
-  /// Sleeps until done; the operation's status. A dead peer ends the wait
-  /// within LONGHAUL_TIMEOUT.
+  /// Sleeps until done; the operation's status. A peer that is dead or silent
+  /// ends the wait within LONGHAUL_TIMEOUT; one that is alive, but has not
+  /// called yet, is waited for without limit.
   Status Wait();
   /// Sleeps until done or for `patience`; kTimedOut if it is not done by then,
   /// and goes on.

@@ -40,8 +40,10 @@ constexpr OptionInfo kTable[] = {
      "Without one, the secret is derived from what the rendezvous hands out, which keeps out strays but not an attacker who can read the network."},
 
     {"LONGHAUL_TIMEOUT", "timeout", OptionType::kTime, false, "60s", "seconds", "100ms..1h", "", kPatience,
-     "How long a silent peer is waited for before the operation fails with kUnreachable. "
-     "Raise it if ranks may be that far apart in reaching a collective, for example while one writes a checkpoint."},
+     "How long a process may be silent, not even answering pings, while something is expected of it; then operations fail "
+     "with kUnreachable and their communicators end. A rank that is alive but late, for example because it writes a checkpoint, "
+     "is waited for without limit. Raise it if lines or whole processes may stand still that long. "
+     "It also limits how long a context that is destroyed waits for its peers to take what was sent."},
     {"LONGHAUL_CONNECT_TIMEOUT", "connect_timeout", OptionType::kTime, false, "60s", "seconds", "100ms..1h", "", kPatience,
      "How long the start waits for all ranks to arrive at the rendezvous, and a connection for its peer to answer."},
 
