@@ -151,7 +151,7 @@ Status Context::Impl::OpenListener() {
     config.addresses.push_back(interface.address);
   }
   config.ports = options_.port_range;
-  config.settings = SettingsFor(/*same_site=*/true);
+  config.settings = FlowSettings();
   Status status;
   engine_.Call([&](TimePoint) {
     Result<std::unique_ptr<TcpListener>> listener =
@@ -165,7 +165,7 @@ Status Context::Impl::OpenListener() {
   return status;
 }
 
-TcpSettings Context::Impl::SettingsFor(bool /*same_site*/) const {
+TcpSettings Context::Impl::FlowSettings() const {
   TcpSettings settings;
   settings.congestion_control = options_.wan_cc;
   settings.buffer = options_.socket_buffer;
@@ -320,7 +320,7 @@ Connection& Context::Impl::ConnectionTo(const ProcessCard& card,
     TcpConnector::Config config;
     config.peer = peer;
     config.addresses = card.addresses;
-    config.settings = SettingsFor(same_site);
+    config.settings = FlowSettings();
     config.policy = policy_;
     config.policy.peer = card.incarnation;
     config.flow_count = same_site ? 1 : WanFlows(card);

@@ -69,7 +69,7 @@ class Context::Impl final : private FlowAcceptor {
   Status ProbeCongestionControl();
   Status ServeRendezvous(const HostPort& at);
   Status EnterJob(uint64_t job, const SipKey& secret);
-  TcpSettings SettingsFor(bool same_site) const;
+  TcpSettings FlowSettings() const;
   uint16_t WanFlows(const ProcessCard& card) const;
   ConnectionConfig ConfigFor(const std::string& peer, bool same_site) const;
   void AddFlow(Peer& peer, UniqueFd fd, const Hello& theirs, TimePoint now);
