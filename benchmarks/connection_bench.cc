@@ -110,7 +110,7 @@ class Line {
 void Messages(benchmark::State& state, bool retain) {
   const auto size = static_cast<size_t>(state.range(0));
   Line line(retain, size);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     if (!line.Exchange(state.range(1) != 0)) state.SkipWithError("broken");
   }
   const auto messages = static_cast<int64_t>(state.iterations() * kWindow);
@@ -134,7 +134,7 @@ ChunkHeader SomeHeader() {
 void EncodeOne(benchmark::State& state) {
   ChunkHeader header = SomeHeader();
   HeaderBytes bytes;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     ++header.id.message;
     EncodeHeader(header, bytes);
     benchmark::DoNotOptimize(bytes);
@@ -145,7 +145,7 @@ BENCHMARK(EncodeOne);
 void DecodeOne(benchmark::State& state) {
   HeaderBytes bytes;
   EncodeHeader(SomeHeader(), bytes);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     benchmark::DoNotOptimize(bytes);
     const Result<ChunkHeader> header = DecodeHeader(bytes);
     benchmark::DoNotOptimize(&header);

@@ -181,7 +181,7 @@ void RunReduce(benchmark::State& state) {
   std::vector<double> stream_rates;
   std::vector<double> rates;
   std::vector<double> ratios;
-  for (auto _ : state) {  // NOLINT(clang-analyzer-deadcode.DeadStores)
+  for ([[maybe_unused]] auto _ : state) {
     stream_rates.push_back(add_bytes / SecondsOf(runs, add));
     const double seconds = SecondsOf(runs, reduce);
     rates.push_back(reduce_bytes / seconds);

@@ -134,7 +134,7 @@ template <typename T>
 struct Average {
   Summands summands;
   int ranks;
-  Average(int n) : summands(Limits<T>::kWhole, n), ranks(n) {}
+  explicit Average(int n) : summands(Limits<T>::kWhole, n), ranks(n) {}
   T Input(int rank, uint64_t index, uint32_t round) const {
     int64_t value = summands(rank, index, round);
     const auto adjusts =
@@ -151,7 +151,7 @@ template <std::unsigned_integral T>
 struct Average<T> {
   Summands summands;
   int ranks;
-  Average(int n) : summands(Limits<T>::kWhole, n), ranks(n) {}
+  explicit Average(int n) : summands(Limits<T>::kWhole, n), ranks(n) {}
   T Input(int rank, uint64_t index, uint32_t round) const {
     return Store<T>(summands(rank, index, round));
   }
@@ -164,7 +164,7 @@ struct Average<T> {
 template <typename T>
 struct Product {
   int ranks;
-  Product(int n) : ranks(n) {}
+  explicit Product(int n) : ranks(n) {}
   static uint64_t Factor(int rank, uint64_t index, uint32_t round) {
     return Mix(static_cast<uint32_t>(rank), index, round) | 1;
   }
@@ -181,7 +181,7 @@ struct Product {
 template <typename T>
 requires(!std::is_integral_v<T>) struct Product<T> {
   int ranks;
-  Product(int n) : ranks(n) {}
+  explicit Product(int n) : ranks(n) {}
   static double Factor(int rank, uint64_t index, uint32_t round) {
     const uint32_t mixed = Mix(static_cast<uint32_t>(rank), index, round);
     const double sign = (mixed & 1) != 0 ? -1.0 : 1.0;
@@ -202,7 +202,7 @@ requires(!std::is_integral_v<T>) struct Product<T> {
 template <typename T, bool kLargest>
 struct Extreme {
   int ranks;
-  Extreme(int n) : ranks(n) {}
+  explicit Extreme(int n) : ranks(n) {}
   static constexpr bool kSigned = !std::is_unsigned_v<T>;
   static int64_t Value(int rank, uint64_t index, uint32_t round) {
     constexpr auto kSpan = static_cast<uint32_t>(
