@@ -42,7 +42,7 @@ void ExpectNoAllocations(const std::vector<int>& sites, Algorithm algorithm,
 }
 
 TEST(AllocationTest, AWarmedShapeAllocatesNothing) {
-  for (const size_t count : {1, 1000, 1'000'000}) {
+  for (const size_t count : {1U, 1000U, 1'000'000U}) {
     ExpectNoAllocations({2}, Algorithm::kHierarchical, count);
     ExpectNoAllocations({2, 2}, Algorithm::kHierarchical, count);
     ExpectNoAllocations({2, 2}, Algorithm::kRing, count);

@@ -1,10 +1,10 @@
 // The public API over real TCP on the loopback interface.
 
 #include <longhaul/longhaul.h>
-#include <signal.h>
 #include <sys/wait.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <numeric>
@@ -126,13 +126,13 @@ void CheckEveryTypeAndOp(Communicator& world) {
       for (size_t i = 0; i < kCount; ++i) {
         const int exact = Expected(op, world.size(), i);
         const double got = Load(type, &out[i * SizeOf(type)]);
+        const int whole = exact / world.size();
         double expected = exact;
         if (op == ReduceOp::kAvg) {
           const bool real =
               type == DataType::kFloat32 || type == DataType::kFloat64 ||
               type == DataType::kFloat16 || type == DataType::kBfloat16;
-          expected = real ? static_cast<double>(exact) / world.size()
-                          : exact / world.size();
+          expected = real ? static_cast<double>(exact) / world.size() : whole;
         }
         ASSERT_NEAR(got, expected, 0.01)
             << NameOf(type) << " " << NameOf(op) << " element " << i;
@@ -168,9 +168,10 @@ void SumInPlace(Communicator& world, size_t count, int rounds) {
                               .Wait();
     ASSERT_TRUE(status.ok()) << status.ToString();
     const int n = world.size();
+    const int first = n * (n + 1) / 2 * (round + 1);
     for (size_t i = 0; i < count; ++i) {
       ASSERT_EQ(data[i],
-                static_cast<float>(n * (n + 1) / 2 * (round + 1)) +
+                static_cast<float>(first) +
                     static_cast<float>(n) * static_cast<float>(i % 512))
           << "round " << round << ", element " << i;
     }
@@ -503,8 +504,9 @@ TEST(CommunicatorTest, StrangersOnThePortHarmNobody) {
         SumInPlace(world, 100'000, 3);
       },
       [&](Options& options) {
-        if (*options.rank == 0)
+        if (*options.rank == 0) {
           options.port_range = PortRange{data_port, data_port};
+        }
       });
 }
 

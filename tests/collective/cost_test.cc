@@ -138,7 +138,7 @@ TEST(SimulationTest, ExchangeTakesOneDelayAndTheBytesOfItsSite) {
 
 TEST(SimulationTest, ShortVectorPaysEveryBorderOfTheRingTwice) {
   const auto expect = [](int k, int m, double crossings) {
-    const auto count = static_cast<uint64_t>(k * m);
+    const auto count = static_cast<uint64_t>(k) * static_cast<uint64_t>(m);
     const Topology topology = LikeSites(k, m);
     const Timing t = Simulate(BuildAll(Algorithm::kRing, count, topology), 4,
                               topology, kWanOnly);
@@ -197,7 +197,7 @@ TEST(SimulationTest, ArrivalsShareTheLineIntoTheirSite) {
   const Topology topology =
       Sites({2, 2, 2}, {ten, ten, ten}, {kGbit, ten, ten}, 10 * kMillisecond);
   EXPECT_NEAR(Simulated(Algorithm::kHierarchical, 64 * kMi, topology, kWanOnly),
-              2 * 64 * kMi * 8 / kGbit + 0.01, 0.02);
+              kMi * 2 * 64 * 8 / kGbit + 0.01, 0.02);
 }
 
 TEST(SimulationTest, AddingTakesItsTime) {

@@ -21,7 +21,8 @@ using testing::HasSubstr;
 constexpr Duration kLong = 120 * kSecond;
 
 std::vector<uint8_t> BlobOf(uint32_t rank) {
-  return std::vector<uint8_t>(rank % 7 * 10, static_cast<uint8_t>(rank));
+  return std::vector<uint8_t>(size_t{rank % 7} * 10,
+                              static_cast<uint8_t>(rank));
 }
 
 class RendezvousTest : public testing::Test {

@@ -106,7 +106,7 @@ TEST(ScheduleRunnerTest, EveryTopologyAndLengthGivesTheExactSum) {
       config.sites = sites;
       config.algorithm = algorithm;
       SimJob job(1, config);
-      for (const uint64_t count : {0, 1, 7, 1000, 100'000}) {
+      for (const uint64_t count : {0U, 1U, 7U, 1000U, 100'000U}) {
         for (const bool in_place : {false, true}) {
           Call call(job, count, 0, in_place);
           call.Start();

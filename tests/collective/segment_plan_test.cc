@@ -73,7 +73,7 @@ TEST(SegmentPlanTest, PartsOfLongVectorsBeginAtWholeCacheLines) {
   const Topology topology = MakeSites({3, 3});
   for (uint64_t count = kMi; count < 40 * kMi; count += 1'234'567) {
     const SegmentPlan plan = Plan(count, topology);
-    EXPECT_EQ(plan.segment_elements % (3 * 64), 0U) << count;
+    EXPECT_EQ(plan.segment_elements % (uint64_t{3} * 64), 0U) << count;
   }
 }
 

@@ -25,8 +25,9 @@ TEST(TimerQueueTest, AgreesWithAMultimap) {
     TimerQueue queue;
     std::multimap<TimePoint, Item*> model;
     std::vector<std::unique_ptr<Item>> items;
-    for (int i = 0; i < 60; ++i)
+    for (int i = 0; i < 60; ++i) {
       items.push_back(std::make_unique<Item>(engine));
+    }
     const auto forget = [&](Item* item) {
       std::erase_if(model, [&](const auto& e) { return e.second == item; });
     };

@@ -204,7 +204,8 @@ TEST_P(PatternTest, SeesSwappedChunks) {
   for (int ranks : {1, 2, 17}) {
     SCOPED_TRACE(ranks);
     Bytes result = Result(ranks, 7);
-    const auto middle = result.begin() + static_cast<long>(result.size() / 2);
+    const auto middle =
+        result.begin() + static_cast<std::ptrdiff_t>(result.size() / 2);
     std::swap_ranges(result.begin(), middle, middle);
     EXPECT_GT(Wrong(ranks, 7, result), kCount / 5);
   }
@@ -268,8 +269,9 @@ TEST(Pattern, ManyRanksStayExactInNarrowTypes) {
     const int ranks = 300;
     const Inputs inputs(type, ReduceOp::kSum, ranks, 1);
     double most = 0;
-    for (size_t i = 0; i < kCount; ++i)
+    for (size_t i = 0; i < kCount; ++i) {
       most = std::max(most, inputs.Reduced(i));
+    }
     EXPECT_LE(most, type == DataType::kInt8 ? 127 : 256);
   }
 }

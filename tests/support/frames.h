@@ -51,7 +51,7 @@ class FrameSender {
       : endpoint_(endpoint), sink_(sink), sizes_(std::move(sizes)) {
     payloads_.reserve(sizes_.size());
     sink.on_writable = [this] { Send(); };
-    sink.on_sent = [this](void* cookie) {
+    sink.on_sent = [](void* cookie) {
       auto& payload = *static_cast<std::vector<uint8_t>*>(cookie);
       std::fill(payload.begin(), payload.end(), uint8_t{0xdb});
     };

@@ -21,8 +21,8 @@ class Flow {
       times.push_back(world.now());
     };
   }
-  SimEndpoint& a() { return *pair_.first; }
-  SimEndpoint& b() { return *pair_.second; }
+  SimEndpoint& a() const { return *pair_.first; }
+  SimEndpoint& b() const { return *pair_.second; }
 
   SimWorld world;
   RecordingSink sink_a;
