@@ -85,8 +85,9 @@ struct PeerCounters {
 class Communicator {
  public:
   /// Meets the other ranks at the rendezvous, connects, and returns once all
-  /// are there. kTimedOut names the ranks that are missing; kInvalidArgument
-  /// says what ranks disagree on.
+  /// are there and the lines between sites are warmed up (some seconds at most,
+  /// LONGHAUL_WARMUP). kTimedOut names the ranks that are missing;
+  /// kInvalidArgument says what ranks disagree on.
   static Result<std::unique_ptr<Communicator>> Create(
       Context& context, const CommunicatorConfig& config = {});
   /// Operations not done by now end with kAborted.

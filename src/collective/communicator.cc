@@ -83,6 +83,18 @@ class Communicator::Impl final : public PeerDirectory {
                            segments_);
   }
 
+  /// Have the connections between sites opened their windows?
+  bool Warm() const {
+    bool warm = true;
+    Call([&] {
+      for (const ProcessCard& card : cards_) {
+        const Connection* connection = context_.Find(card.incarnation);
+        warm = warm && (connection == nullptr || connection->warm());
+      }
+    });
+    return warm;
+  }
+
   std::vector<PeerCounters> Counters() const {
     std::vector<PeerCounters> all;
     Call([&] {
@@ -146,6 +158,10 @@ class Communicator::Impl final : public PeerDirectory {
 
 namespace {
 
+/// A rank whose connections are not warm by then goes on all the same.
+constexpr Duration kLongestWarmUp = 10 * kSecond;
+constexpr std::chrono::milliseconds kWarmUpPause(1);
+
 // All ranks compare the same cards, so all come to the same answer.
 Status CheckTopologyFiles(const std::vector<ProcessCard>& cards) {
   const uint64_t first = cards.front().topology;
@@ -161,6 +177,19 @@ Status CheckTopologyFiles(const std::vector<ProcessCard>& cards) {
                "LONGHAUL_TOPOLOGY must be the same everywhere",
                other - cards.begin(), what),
           FaultScope::kCommunicator};
+}
+
+// A barrier. Takes the communicator back if not every rank comes.
+Status Meet(std::unique_ptr<Communicator>& communicator,
+            std::chrono::nanoseconds patience) {
+  Request barrier = communicator->Barrier();
+  const Status met = barrier.Wait(patience);
+  if (barrier.Done()) return met;
+  communicator.reset();  // ends the barrier
+  return {StatusCode::kTimedOut,
+          Text("not every rank was reached within %.1f s "
+               "(LONGHAUL_CONNECT_TIMEOUT)",
+               std::chrono::duration<double>(patience).count())};
 }
 
 // Who sits where, as every rank sees it.
@@ -224,15 +253,14 @@ Result<std::unique_ptr<Communicator>> Communicator::Create(
           impl, *rank, std::move(topology).value(), std::move(joined->cards),
           joined->communicator, algorithm)));
   // Opens the connections that are needed, and shows that all are there.
-  Request barrier = communicator->Barrier();
-  const Status met = barrier.Wait(options.connect_timeout);
-  if (!barrier.Done()) {
-    communicator.reset();  // ends the barrier
-    return Status(
-        StatusCode::kTimedOut,
-        Text("not every rank was reached within %.1f s "
-             "(LONGHAUL_CONNECT_TIMEOUT)",
-             std::chrono::duration<double>(options.connect_timeout).count()));
+  Status met = Meet(communicator, options.connect_timeout);
+  if (met.ok() && communicator->site_count() > 1) {
+    // The padding of the warm-up is gone when a barrier has passed behind it.
+    const TimePoint end = Now() + kLongestWarmUp;
+    while (!communicator->impl_->Warm() && Now() < end) {
+      std::this_thread::sleep_for(kWarmUpPause);
+    }
+    met = Meet(communicator, options.connect_timeout);
   }
   if (!met.ok()) return met;
   return communicator;

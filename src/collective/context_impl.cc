@@ -30,7 +30,7 @@ constexpr uint64_t kWanCredit = 16 << 20;
 constexpr uint64_t kStreamReserve = 64 << 10;
 constexpr uint64_t kFirstRetention = 16 << 20;
 constexpr uint64_t kMostRetention = 64 << 20;
-constexpr uint64_t kWarmUp = 64 << 20;
+constexpr uint64_t kWarmUp = 256 << 20;
 constexpr uint64_t kWanNotsentLowat = 512 << 10;
 /// Flows where BBR may not be asked for: what one flow loses to its congestion
 /// control, others make up for (docs/tuning.md).
@@ -279,13 +279,15 @@ Status Context::Impl::EnterJob(uint64_t job, const SipKey& secret) {
 
 // --- Connections
 
-ConnectionConfig Context::Impl::ConfigFor(const std::string& peer,
-                                          bool same_site) const {
+ConnectionConfig Context::Impl::ConfigFor(const ProcessCard& card,
+                                          const std::string& peer,
+                                          bool same_site) {
   ConnectionConfig config;
   config.peer = peer;
   config.timeout = options_.timeout.count();
   config.outbox.retain = config.inbox.acknowledge = !same_site;
   config.inbox.stream_reserve = kStreamReserve;
+  if (card.incarnation != incarnation_) config.board = &board_;
   if (same_site) {
     config.outbox.chunk_size = kSiteChunk;
     config.inbox.shared_credit = kSiteCredit;
@@ -300,6 +302,7 @@ ConnectionConfig Context::Impl::ConfigFor(const std::string& peer,
   config.inbox.shared_credit = options_.wan_pool.value_or(kWanCredit);
   config.warm_up_bytes = options_.warmup.value_or(kWarmUp);
   config.pace = options_.wan_pace;
+  config.line = PaceBoard::LineTo(card.site);
   return config;
 }
 
@@ -309,8 +312,8 @@ Connection& Context::Impl::ConnectionTo(const ProcessCard& card,
   std::unique_ptr<Peer>& entry = peers_[card.incarnation];
   if (entry != nullptr) return entry->connection;
   const bool self = card.incarnation == incarnation_;
-  entry = std::make_unique<Peer>(*this, ConfigFor(peer, same_site || self),
-                                 same_site || self);
+  entry = std::make_unique<Peer>(
+      *this, ConfigFor(card, peer, same_site || self), same_site || self);
   if (self) {
     entry->connection.Welcome(kSiteCredit, kStreamReserve);
     entry->connection.AddFlow(
@@ -324,7 +327,7 @@ Connection& Context::Impl::ConnectionTo(const ProcessCard& card,
     config.policy = policy_;
     config.policy.peer = card.incarnation;
     config.flow_count = same_site ? 1 : WanFlows(card);
-    const ConnectionConfig own = ConfigFor(peer, same_site);
+    const ConnectionConfig own = ConfigFor(card, peer, same_site);
     config.hello.link =
         same_site ? LinkClass::kSameSite : LinkClass::kOtherSite;
     config.hello.flows = config.flow_count;
@@ -371,15 +374,15 @@ Result<Hello> Context::Impl::Accept(const Hello& theirs, TimePoint /*now*/) {
   if (entry == nullptr) {
     const std::string peer =
         Text("%s:%u", card->second.host.c_str(), card->second.pid);
-    entry =
-        std::make_unique<Peer>(*this, ConfigFor(peer, same_site), same_site);
+    entry = std::make_unique<Peer>(
+        *this, ConfigFor(card->second, peer, same_site), same_site);
   }
   if (entry->same_site != same_site || !entry->connection.status().ok()) {
     return Status(StatusCode::kInvalidArgument,
                   "sites are not the same on both sides, or the connection "
                   "is broken");
   }
-  const ConnectionConfig own = ConfigFor("", same_site);
+  const ConnectionConfig own = ConfigFor(card->second, "", same_site);
   Hello answer;
   answer.shared_credit = own.inbox.shared_credit;
   answer.stream_reserve = static_cast<uint32_t>(own.inbox.stream_reserve);

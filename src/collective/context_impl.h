@@ -71,7 +71,8 @@ class Context::Impl final : private FlowAcceptor {
   Status EnterJob(uint64_t job, const SipKey& secret);
   TcpSettings FlowSettings() const;
   uint16_t WanFlows(const ProcessCard& card) const;
-  ConnectionConfig ConfigFor(const std::string& peer, bool same_site) const;
+  ConnectionConfig ConfigFor(const ProcessCard& card, const std::string& peer,
+                             bool same_site);
   void AddFlow(Peer& peer, UniqueFd fd, const Hello& theirs, TimePoint now);
   void Close();
   bool CloseStep(TimePoint deadline);
@@ -99,6 +100,7 @@ class Context::Impl final : private FlowAcceptor {
 
   // Engine thread only.
   std::map<uint64_t, ProcessCard> known_;  ///< by incarnation
+  PaceBoard board_;
   std::map<uint64_t, std::unique_ptr<Peer>> peers_;
 };
 

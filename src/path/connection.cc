@@ -13,8 +13,6 @@ namespace {
 
 /// Acknowledgements that may wait to be sent before there is an allocation.
 constexpr size_t kUsualAcks = 1024;
-constexpr uint32_t kPaddingFrame = 64 << 10;
-constexpr std::array<uint8_t, kPaddingFrame> kZeros{};
 /// How long the very last bytes and FINs may take once all is acknowledged.
 constexpr Duration kFinishTime = 2 * kSecond;
 /// How often what has no event of its own is looked at.
@@ -32,12 +30,17 @@ Connection::Connection(Engine& engine, BlockPool& pool, ConnectionConfig config)
       config_(std::move(config)),
       inbox_(*this, pool, config_.inbox),
       outbox_(pool, config_.outbox),
-      warm_up_(config_.warm_up_bytes) {
+      padding_left_(config_.warm_up_bytes) {
   padding_cookie_.retained = true;
+  if (config_.board != nullptr && config_.line == 0) config_.board->Join(*this);
   control_out_.resize(kMaxControlPayload);
 }
 
 Connection::~Connection() {
+  if (config_.board != nullptr) {
+    config_.board->Leave(*this);
+    config_.board->Withdraw(*this);
+  }
   for (const auto& flow : flows_) {
     if (flow->endpoint == nullptr) continue;
     flow->endpoint->Close();
@@ -65,10 +68,10 @@ void Connection::AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now) {
   Flow& flow = *flows_[place];
   flow.endpoint = std::move(endpoint);
   flow.writable = true;
-  flow.pacer = {};
+  flow.pacer = Pacer(config_.pace);
   flow.pong_due = false;
   flow.heard = last_heard_ = now;
-  flow.pinged = now;
+  flow.pinged = flow.renewed = now;
 }
 
 void Connection::Break(const Status& why) { Fault(why); }
@@ -97,6 +100,7 @@ Status Connection::Refusal() const {
 
 void Connection::Send(SendOp& op) {
   const Status refusal = Refusal();
+  resumed_ |= outbox_.idle();
   if (!refusal.ok()) {
     op.listener->OnSent(op, refusal);
   } else if (!outbox_.Send(op)) {
@@ -153,7 +157,7 @@ void Connection::Tell(const Notice& notice) {
 
 void Connection::StartClose(TimePoint now) {
   if (closing_ != Closing::kOpen) return;
-  warm_up_.Stop();
+  padding_left_ = 0;
   closing_ = Closing::kFlushing;
   close_deadline_ = HasFlow() ? now + config_.timeout : now;
   Wake();
@@ -171,7 +175,7 @@ void Connection::Poll(uint32_t /*events*/, TimePoint now) {
     next = outbox_.Resend(flows_, Patience(), now);
     outbox_.Pump(flows_);
     if (outbox_.starved()) next = std::min(next, now + kTick);
-    SendPadding(now);
+    SendPadding();
     next = std::min(next, PaceFlows(now));
   }
   next = std::min(next, CheckLiveness(now));
@@ -228,55 +232,7 @@ void Connection::FlushControl() {
   inbox_.TakeCredit(&credits_, std::exchange(advertise_, false));
   SendEntries(nullptr, FrameKind::kCredit, kCreditEntrySize, &credits_);
   SendEntries(nullptr, FrameKind::kGrant, kGrantEntrySize, &inbox_.grants());
-}
-
-// Looks at the flows that have something to send. Says when to look again.
-TimePoint Connection::PaceFlows(TimePoint now) {
-  if (!config_.pace || (warm_up_.done() && outbox_.idle())) return kNever;
-  TimePoint next = kNever;
-  bool opened = HasFlow();
-  for (const auto& flow : flows_) {
-    if (flow->endpoint == nullptr) continue;
-    Pacer& pacer = flow->pacer;
-    if (now >= pacer.next_sample() &&
-        pacer.Sample(now, flow->endpoint->Stats())) {
-      flow->endpoint->SetPace(pacer.pace());
-    }
-    next = std::min(next, pacer.next_sample());
-    opened = opened && pacer.opened();
-  }
-  if (opened) warm_up_.Stop();  // the line is full: more would only queue
-  return next;
-}
-
-void Connection::Sample(TimePoint now) {
-  double rate = 0;
-  Duration rtt = 0;
-  for (const auto& flow : flows_) {
-    if (flow->endpoint == nullptr) continue;
-    const EndpointStats stats = flow->endpoint->Stats();
-    rate += stats.delivery_rate;
-    rtt = std::max(rtt, stats.rtt);
-  }
-  warm_up_.Sample(now, rate, rtt);
-}
-
-void Connection::SendPadding(TimePoint now) {
-  if (warm_up_.done() || !outbox_.idle() || !HasFlow()) return;
-  if (!config_.pace && now >= warm_up_.next_sample()) Sample(now);
-  for (const auto& flow : flows_) {
-    while (flow->endpoint != nullptr && flow->writable && !warm_up_.done()) {
-      ChunkHeader padding;
-      padding.kind = FrameKind::kPadding;
-      padding.size = static_cast<uint32_t>(std::min<uint64_t>(
-          {kPaddingFrame, flow->endpoint->max_payload(), warm_up_.budget()}));
-      flow->writable = flow->endpoint->TrySend(
-          padding, {kZeros.data(), padding.size}, &padding_cookie_);
-      if (!flow->writable) break;
-      warm_up_.Spent(padding.size);
-      padding_bytes_ += padding.size;
-    }
-  }
+  SendEntries(nullptr, FrameKind::kPace, kPaceEntrySize, &paces_);
 }
 
 Duration Connection::Patience() const {

@@ -24,7 +24,7 @@
 #include "path/inbox.h"
 #include "path/message.h"
 #include "path/outbox.h"
-#include "path/warm_up.h"
+#include "path/pace_board.h"
 
 namespace longhaul {
 
@@ -35,6 +35,9 @@ struct ConnectionConfig {
   Duration timeout = 60 * kSecond;  ///< a silent peer is given up after this
   uint64_t warm_up_bytes = 0;       ///< padding sent at the start, at most
   bool pace = false;                ///< flows, so that they share a line well
+  /// Where paces are agreed upon; null: nowhere. Outlives the connection.
+  PaceBoard* board = nullptr;
+  uint64_t line = 0;  ///< PaceBoard::LineTo the peer's site; 0: it is a mate
 };
 
 struct ConnectionCounters {
@@ -85,6 +88,11 @@ class Connection final : public ChunkSink, private Pollable {
   void ForEachUnexpected(const OperationId& operation,
                          const std::function<void(const ChunkHeader&)>& visit);
 
+  /// Has the warm-up ended, or can it not begin?
+  bool warm() const { return padding_left_ == 0 || !status_.ok(); }
+  /// Tells the peer, a mate, how fast this process sends; the latest counts.
+  void TellPace(uint64_t line, double pace);
+
   /// Tells the peer's ranks of the communicator, each once and reliably. May
   /// overtake messages sent before.
   void Tell(const Notice& notice);
@@ -123,8 +131,9 @@ class Connection final : public ChunkSink, private Pollable {
   bool SendControl(Flow* over, const ChunkHeader& header,
                    std::span<const uint8_t> payload);
   TimePoint PaceFlows(TimePoint now);
-  void SendPadding(TimePoint now);
-  void Sample(TimePoint now);
+  bool PaceFlow(Flow& flow, double share, bool resumed, TimePoint now);
+  void SendPadding();
+  void TakePace(const PaceEntry& entry, TimePoint now);
   Duration Patience() const;
   bool Expecting() const;
   TimePoint CheckLiveness(TimePoint now);
@@ -133,7 +142,8 @@ class Connection final : public ChunkSink, private Pollable {
   bool AllAcknowledged() const;
   Status Take(Flow& flow, const ChunkHeader& header, const uint8_t* payload,
               TimePoint now);
-  Status TakeEntries(const ChunkHeader& header, const uint8_t* payload);
+  Status TakeEntries(const ChunkHeader& header, const uint8_t* payload,
+                     TimePoint now);
   Status TakeNotice(Flow& flow, const ChunkHeader& header,
                     const uint8_t* payload);
   Flow* FlowOf(const Endpoint& endpoint);
@@ -158,8 +168,10 @@ class Connection final : public ChunkSink, private Pollable {
   RangeSet notices_taken_;    ///< by number
   std::vector<Notice> told_;  ///< the latest, for those who attach later
 
+  bool resumed_ = false;  ///< there was nothing to send until now
+  std::vector<PaceEntry> paces_;  ///< to be told
   FrameCookie padding_cookie_;
-  WarmUp warm_up_;
+  uint64_t padding_left_ = 0;  ///< 0: the warm-up is over
   uint64_t padding_bytes_ = 0;
   uint64_t flows_lost_ = 0;
 

@@ -14,8 +14,16 @@ constexpr size_t kMostNoticeGaps = 1 << 12;
 constexpr size_t kKeptNotices = 64;
 
 size_t EntrySizeOf(FrameKind kind) {
-  if (kind == FrameKind::kAck) return kAckEntrySize;
-  return kind == FrameKind::kCredit ? kCreditEntrySize : kGrantEntrySize;
+  switch (kind) {
+    case FrameKind::kAck:
+      return kAckEntrySize;
+    case FrameKind::kCredit:
+      return kCreditEntrySize;
+    case FrameKind::kPace:
+      return kPaceEntrySize;
+    default:
+      return kGrantEntrySize;
+  }
 }
 
 bool IsNotice(const ChunkHeader& header) {
@@ -83,12 +91,12 @@ Status Connection::Take(Flow& flow, const ChunkHeader& header,
     case FrameKind::kPadding:
       return {};
     default:
-      return TakeEntries(header, payload);
+      return TakeEntries(header, payload, now);
   }
 }
 
 Status Connection::TakeEntries(const ChunkHeader& header,
-                               const uint8_t* payload) {
+                               const uint8_t* payload, TimePoint now) {
   const size_t entry_size = EntrySizeOf(header.kind);
   if (header.size % entry_size != 0) {
     return PeerViolation("a control frame of odd length");
@@ -99,6 +107,8 @@ Status Connection::TakeEntries(const ChunkHeader& header,
       fits = outbox_.OnAck(DecodeAck(payload + at));
     } else if (header.kind == FrameKind::kCredit) {
       fits = outbox_.OnCredit(DecodeCredit(payload + at));
+    } else if (header.kind == FrameKind::kPace) {
+      TakePace(DecodePace(payload + at), now);
     } else {
       const GrantEntry grant = DecodeGrant(payload + at);
       const OperationState state =

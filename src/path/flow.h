@@ -51,6 +51,7 @@ struct Flow {
   std::unique_ptr<Endpoint> endpoint;  ///< null: lost, the place is free
   bool writable = true;
   Pacer pacer;
+  TimePoint renewed = 0;  ///< Endpoint::Renew
   /// In the order they were sent; those acknowledged only while still lent.
   RetainedList in_flight;
 

@@ -27,6 +27,10 @@ constexpr double kMostUp = 0.15;
 constexpr double kMostDown = 0.1;
 /// Rounds without a queue after which it becomes bolder.
 constexpr int kCalmRounds = 2;
+/// Rounds until a flow that is open has found its pace.
+constexpr int kSettlingRounds = 8;
+/// How much of what sets it apart from its mates goes in a round.
+constexpr double kAgreement = 0.5;
 
 /// Rounds of yielding after which a queue is someone else's, and for how long
 /// it is left to the congestion control.
@@ -37,7 +41,7 @@ double Seconds(Duration time) { return static_cast<double>(time) / kSecond; }
 
 }  // namespace
 
-bool Pacer::Sample(TimePoint now, const EndpointStats& stats) {
+bool Pacer::Sample(TimePoint now, const EndpointStats& stats, double share) {
   const Duration least = stats.min_rtt;
   const Duration length = std::max(stats.rtt, kShortestRound);
   const bool late = now > next_ + length;
@@ -61,8 +65,9 @@ bool Pacer::Sample(TimePoint now, const EndpointStats& stats) {
   if (round_.full && view.rate > 0) {
     if (phase_ == Phase::kOpening) {
       Open(view, least);
-    } else {
+    } else if (limits_) {
       Steer(now, view, least);
+      pace_ *= std::pow(share, kAgreement);
     }
     last_ = view;
   }
@@ -85,10 +90,10 @@ void Pacer::Open(const View& view, Duration least) {
   const bool small = view.rate * Seconds(least) < kSmall;
   const bool queued = !small && view.lowest - least > least / kFullQueue;
   if (!queued && flat_ < kFlatRounds) return;
-  opened_ = true;
+  narrow_ = small;
   if (small) return;  // nothing to overrun: not paced until it grows
-  phase_ = Phase::kSteady;
-  pace_ = view.rate;
+  phase_ = limits_ ? Phase::kSettling : Phase::kSteady;
+  if (limits_) pace_ = view.rate;
 }
 
 void Pacer::Steer(TimePoint now, const View& view, Duration least) {
@@ -97,21 +102,28 @@ void Pacer::Steer(TimePoint now, const View& view, Duration least) {
     phase_ = Phase::kSteady;
     pace_ = view.rate;
   }
-  const double rate = std::max(view.rate, last_.rate);
-  const double wanted = kBacklog * std::sqrt(rate * Seconds(least));
-  const double backlog =
-      rate * Seconds(std::min(view.lowest, last_.lowest) - least);
-  crowded_ = backlog > 2 * wanted ? crowded_ + 1 : 0;
+  if (phase_ == Phase::kSettling && ++settling_ == kSettlingRounds) {
+    phase_ = Phase::kSteady;
+  }
+  Adjust(view, least);
   if (crowded_ > kCrowdedRounds) {
     crowded_ = 0;
     phase_ = Phase::kLifted;
     lifted_until_ = now + kLift;
     pace_ = 0;
-    return;
   }
-  double step = std::clamp(kGain * (wanted - backlog) / (rate * Seconds(least)),
-                           -kMostDown, kMostUp);
+}
+
+void Pacer::Adjust(const View& view, Duration least) {
+  const double rate = std::max(view.rate, last_.rate);
+  const double product = rate * Seconds(least);
+  const double wanted = kBacklog * std::sqrt(product);
+  const double backlog =
+      rate * Seconds(std::min(view.lowest, last_.lowest) - least);
+  crowded_ = backlog > 2 * wanted ? crowded_ + 1 : 0;
   calm_ = backlog < wanted / 4 ? calm_ + 1 : 0;
+  double step =
+      std::clamp(kGain * (wanted - backlog) / product, -kMostDown, kMostUp);
   if (step < 0) {
     pace_ = rate * (1 + step);
     return;

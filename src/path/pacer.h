@@ -21,6 +21,11 @@
 // A queue that does not shrink however much the flow yields is someone else's:
 // then the pace is lifted for a while, and the congestion control competes.
 //
+// Alone, this makes equal flows equal by a few per cent a round trip, about as
+// much as noise makes them unequal. So processes of a site tell each other
+// their paces (pace_board.h), and half of what sets a flow apart from the mean
+// goes with each round.
+//
 // Pure state: thread-compatible; a few dozen operations per sample.
 #pragma once
 
@@ -33,18 +38,24 @@ namespace longhaul {
 
 class Pacer {
  public:
+  /// `limits`: false only looks, and leaves the pace to the congestion control.
+  explicit Pacer(bool limits = true) : limits_(limits) {}
+
   /// Bytes of payload per second; 0: no limit.
   double pace() const { return pace_; }
   /// Has the line been seen to be full?
-  bool opened() const { return opened_; }
+  bool opened() const { return phase_ != Phase::kOpening || narrow_; }
+  /// Has it been so for long enough to have found its pace?
+  bool settled() const { return phase_ >= Phase::kSteady || narrow_; }
   /// When the next sample is due, while there is something to send.
   TimePoint next_sample() const { return next_; }
 
-  /// One look at the flow. True if the pace has changed.
-  bool Sample(TimePoint now, const EndpointStats& stats);
+  /// One look at the flow. `share` is what mates are paced to over what this
+  /// process is (PaceBoard::Share). True if the pace has changed.
+  bool Sample(TimePoint now, const EndpointStats& stats, double share = 1);
 
  private:
-  enum class Phase : uint8_t { kOpening, kSteady, kLifted };
+  enum class Phase : uint8_t { kOpening, kSettling, kSteady, kLifted };
 
   struct Round {
     TimePoint began = 0;
@@ -61,17 +72,20 @@ class Pacer {
   void Begin(TimePoint now, const EndpointStats& stats);
   void Open(const View& view, Duration least);
   void Steer(TimePoint now, const View& view, Duration least);
+  void Adjust(const View& view, Duration least);
 
+  bool limits_;
   Phase phase_ = Phase::kOpening;
-  bool opened_ = false;
+  bool narrow_ = false;  ///< full, but holds too little to overrun anything
   double pace_ = 0;
   TimePoint next_ = 0;
   Round round_;
   View last_;
-  double best_ = 0;  ///< rate seen while opening
-  int flat_ = 0;     ///< rounds in which it did not grow
-  int calm_ = 0;     ///< rounds in a row without a queue
-  int crowded_ = 0;  ///< rounds in a row with a queue that does not shrink
+  double best_ = 0;   ///< rate seen while opening
+  int flat_ = 0;      ///< rounds in which it did not grow
+  int settling_ = 0;  ///< rounds since it was open
+  int calm_ = 0;      ///< rounds in a row without a queue
+  int crowded_ = 0;   ///< rounds in a row with a queue that does not shrink
   TimePoint lifted_until_ = 0;
 };
 

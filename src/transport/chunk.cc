@@ -118,6 +118,11 @@ void Encode(const CreditEntry& entry, uint8_t* out) {
 
 void Encode(const GrantEntry& entry, uint8_t* out) { StoreId(entry.id, out); }
 
+void Encode(const PaceEntry& entry, uint8_t* out) {
+  StoreLittle<uint64_t>(out, entry.line);
+  StoreLittle<uint64_t>(out + 8, entry.pace);
+}
+
 AckEntry DecodeAck(const uint8_t* in) {
   return {LoadId(in), LoadLittle<uint64_t>(in + kMessageIdSize),
           LoadLittle<uint64_t>(in + kMessageIdSize + 8)};
@@ -129,5 +134,9 @@ CreditEntry DecodeCredit(const uint8_t* in) {
 }
 
 GrantEntry DecodeGrant(const uint8_t* in) { return {LoadId(in)}; }
+
+PaceEntry DecodePace(const uint8_t* in) {
+  return {LoadLittle<uint64_t>(in), LoadLittle<uint64_t>(in + 8)};
+}
 
 }  // namespace longhaul

@@ -26,8 +26,9 @@ enum class FrameKind : uint8_t {
   kPing = 4,    ///< asks for a pong with the same `offset`
   kPong = 5,
   kPadding = 6,  ///< opens congestion windows; thrown away
+  kPace = 7,     ///< payload: PaceEntry...; how fast a site-mate sends
 };
-inline constexpr uint8_t kFrameKindCount = 7;
+inline constexpr uint8_t kFrameKindCount = 8;
 
 /// Which message a chunk belongs to. A message is matched by all of it.
 struct MessageId {
@@ -119,17 +120,25 @@ inline constexpr uint32_t kSharedAccount = 0xffffffffu;
 struct GrantEntry {
   MessageId id;
 };
+/// How fast the sender sends to another site (path/pace_board.h).
+struct PaceEntry {
+  uint64_t line = 0;  ///< which site
+  uint64_t pace = 0;  ///< bytes/s
+};
 
 inline constexpr size_t kMessageIdSize = 32;
 inline constexpr size_t kAckEntrySize = kMessageIdSize + 16;
 inline constexpr size_t kCreditEntrySize = 24;
 inline constexpr size_t kGrantEntrySize = kMessageIdSize;
+inline constexpr size_t kPaceEntrySize = 16;
 
 void Encode(const AckEntry& entry, uint8_t* out);
 void Encode(const CreditEntry& entry, uint8_t* out);
 void Encode(const GrantEntry& entry, uint8_t* out);
+void Encode(const PaceEntry& entry, uint8_t* out);
 AckEntry DecodeAck(const uint8_t* in);
 CreditEntry DecodeCredit(const uint8_t* in);
 GrantEntry DecodeGrant(const uint8_t* in);
+PaceEntry DecodePace(const uint8_t* in);
 
 }  // namespace longhaul

@@ -83,6 +83,11 @@ class Endpoint {
   /// ignores it.
   virtual void SetPace(double /*bytes_per_second*/) {}
 
+  /// A good moment for the congestion control to begin anew with what it
+  /// believes of the line, if it would otherwise stop by itself, sooner or
+  /// later, to look. For flows that are paced: a beginner is bold.
+  virtual void Renew() {}
+
   /// Is everything that was taken out of this process's hands?
   virtual bool Drained() const = 0;
   /// May a frame be lost or doubled without Failed being called?

@@ -36,6 +36,7 @@ class Line {
   double most_queued() const { return most_queued_; }
   void SetRate(double rate) { rate_ = rate; }
   void SetForeign(Duration queue) { foreign_ = queue; }
+  void Agree() { mates_ = true; }
 
   /// Bytes of each flow that arrived in that time.
   std::vector<double> Run(Duration time) {
@@ -115,10 +116,19 @@ class Line {
     stats.bytes_unsent = 1;
     stats.rtt = f.rtt;
     stats.min_rtt = f.min_rtt;
-    f.pacer.Sample(now_, stats);
+    f.pacer.Sample(now_, stats, ShareOf(f));
+  }
+
+  // As mates that have told each other.
+  double ShareOf(const Flow& own) const {
+    if (!mates_ || own.pacer.pace() <= 0) return 1;
+    double sum = 0;
+    for (const Flow& f : flows_) sum += f.pacer.pace();
+    return sum / static_cast<double>(flows_.size()) / own.pacer.pace();
   }
 
   std::vector<Flow> flows_;
+  bool mates_ = false;
   double rate_;
   double queue_most_;
   double queued_ = 0;
@@ -163,10 +173,38 @@ TEST_P(PacerOnALine, FillsTheLineWithAShortQueue) {
   EXPECT_LT(*most, 1.3 * *least);
 }
 
+TEST(Pacer, MatesThatTellEachOtherAreSoonEqual) {
+  Line line(2, kRate, kProduct);
+  line.flow(1).sending = false;
+  line.Run(3 * kSecond);
+  line.flow(1).sending = true;
+  line.Agree();
+  line.Run(2 * kSecond);
+  const std::vector<double> got = line.Run(kSecond / 2);
+  EXPECT_GT(got[1], 0.95 * got[0]);
+  EXPECT_LT(got[1], 1.05 * got[0]);
+}
+
+TEST(Pacer, SettlesSomeRoundsAfterTheLineIsFull) {
+  Line line(1, kRate, kProduct);
+  line.Run(kSecond / 2);
+  EXPECT_FALSE(line.flow(0).pacer.settled());
+  line.Run(kSecond);
+  EXPECT_TRUE(line.flow(0).pacer.settled());
+}
+
+TEST(Pacer, OneThatOnlyLooksSetsNoPace) {
+  Line line(1, kRate, kProduct);
+  line.flow(0).pacer = Pacer(false);
+  line.Run(3 * kSecond);
+  EXPECT_TRUE(line.flow(0).pacer.settled()) << "or warm-up never ends";
+  EXPECT_EQ(line.flow(0).pacer.pace(), 0);
+}
+
 TEST(Pacer, OpensOnALineThatHoldsLittle) {
   Line line(1, 4e5, 1e6);
   line.Run(3 * kSecond);
-  EXPECT_TRUE(line.flow(0).pacer.opened()) << "or warm-up never ends";
+  EXPECT_TRUE(line.flow(0).pacer.settled()) << "or warm-up never ends";
   EXPECT_GT(line.Run(kSecond)[0], 0.95 * 4e5);
 }
 

@@ -160,6 +160,11 @@ TEST(ChunkTest, EntriesComeBackAsTheyWere) {
   uint8_t grant_bytes[kGrantEntrySize];
   Encode(GrantEntry{id}, grant_bytes);
   EXPECT_EQ(DecodeGrant(grant_bytes).id, id);
+
+  uint8_t pace_bytes[kPaceEntrySize];
+  Encode(PaceEntry{uint64_t{1} << 60, 31'250'000}, pace_bytes);
+  EXPECT_EQ(DecodePace(pace_bytes).line, uint64_t{1} << 60);
+  EXPECT_EQ(DecodePace(pace_bytes).pace, 31'250'000u);
 }
 
 TEST(ChunkTest, HashesOfNeighboursDiffer) {

@@ -1,5 +1,7 @@
 #include "transport/sim/sim_endpoint.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/text.h"
 #include "transport/sim/sim_network.h"
@@ -94,6 +96,11 @@ EndpointStats SimEndpoint::Stats() const {
   stats.rtt = stats.min_rtt + (side_.link.jitter + side_.peer->link.jitter) / 2;
   if (side_.bytes_sent > 0) stats.delivery_rate = side_.link.rate;
   stats.bytes_in_flight = side_.bytes_in_flight;
+  stats.bytes_delivered =
+      side_.bytes_sent - std::min(side_.bytes_sent, side_.bytes_in_flight);
+  for (const SimFrame* frame : side_.data) {
+    stats.bytes_unsent += kHeaderSize + frame->size;
+  }
   return stats;
 }
 

@@ -15,6 +15,7 @@
 #include "base/address.h"
 #include "base/check.h"
 #include "base/text.h"
+#include "transport/tcp/tcp_socket.h"
 
 namespace longhaul {
 namespace {
@@ -111,6 +112,17 @@ void TcpEndpoint::SetPace(double bytes_per_second) {
                             : ~uint64_t{0};
   ::setsockopt(socket_.get(), SOL_SOCKET, SO_MAX_PACING_RATE, &pace,
                sizeof pace);
+}
+
+// BBR (version 1) sends next to nothing for 200 ms whenever it has not seen its
+// least round trip again for ten seconds (PROBE_RTT). Another control and back:
+// it starts over, with the window and the least round trip that TCP knows.
+void TcpEndpoint::Renew() {
+  const Result<std::string> control = CongestionControlOf(socket_.get());
+  if (!control.ok() || *control != "bbr") return;
+  if (SetCongestionControl(socket_.get(), "reno").ok()) {
+    (void)SetCongestionControl(socket_.get(), *control);
+  }
 }
 
 bool TcpEndpoint::Drained() const { return queued_ == 0 && control_.empty(); }

@@ -36,6 +36,7 @@ class TcpEndpoint final : public Endpoint, private Pollable {
   void Finish() override;
   void Close() override;
   void SetPace(double bytes_per_second) override;
+  void Renew() override;
   bool Drained() const override;
   bool reliable() const override { return true; }
   uint32_t max_payload() const override { return kMaxPayload; }
