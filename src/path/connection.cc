@@ -71,7 +71,7 @@ void Connection::AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now) {
   flow.pacer = Pacer(config_.pace);
   flow.pong_due = false;
   flow.heard = last_heard_ = now;
-  flow.pinged = flow.renewed = now;
+  flow.pinged = now;
 }
 
 void Connection::Break(const Status& why) { Fault(why); }
@@ -399,6 +399,8 @@ ConnectionCounters Connection::Counters() const {
   counters.in = inbox_.counters();
   counters.padding_bytes = padding_bytes_;
   counters.flows_lost = flows_lost_;
+  counters.pace = own_pace_;
+  counters.peer_pace = peer_pace_;
   for (const auto& flow : flows_) {
     if (flow->endpoint == nullptr) continue;
     const EndpointStats stats = flow->endpoint->Stats();

@@ -46,6 +46,8 @@ struct ConnectionCounters {
   uint64_t padding_bytes = 0;
   uint64_t flows_lost = 0;
   size_t flows = 0;
+  double pace = 0;       ///< of all flows together; 0: none
+  double peer_pace = 0;  ///< what the peer has told of its own
   EndpointStats transport;  ///< summed over flows; times of the best one
 };
 
@@ -134,6 +136,8 @@ class Connection final : public ChunkSink, private Pollable {
   bool PaceFlow(Flow& flow, double share, bool resumed, TimePoint now);
   void SendPadding();
   void TakePace(const PaceEntry& entry, TimePoint now);
+  bool HasLine() const { return config_.board != nullptr && config_.line != 0; }
+  double PaceShare(TimePoint now) const;
   Duration Patience() const;
   bool Expecting() const;
   TimePoint CheckLiveness(TimePoint now);
@@ -168,8 +172,12 @@ class Connection final : public ChunkSink, private Pollable {
   RangeSet notices_taken_;    ///< by number
   std::vector<Notice> told_;  ///< the latest, for those who attach later
 
-  bool resumed_ = false;  ///< there was nothing to send until now
+  bool resumed_ = false;          ///< there was nothing to send until now
   std::vector<PaceEntry> paces_;  ///< to be told
+  double own_pace_ = 0;           ///< over all flows; 0: none
+  double peer_pace_ = 0;          ///< as the peer has told
+  TimePoint peer_pace_at_ = 0;
+  TimePoint tell_pace_at_ = 0;
   FrameCookie padding_cookie_;
   uint64_t padding_left_ = 0;  ///< 0: the warm-up is over
   uint64_t padding_bytes_ = 0;

@@ -14,6 +14,11 @@ constexpr std::array<uint8_t, kPaddingFrame> kZeros{};
 /// to send until now, at the latest before BBR's ten seconds are over.
 constexpr Duration kRenewAtRest = 3 * kSecond;
 constexpr Duration kRenewAtWork = 8 * kSecond;
+/// A pace told on the connection between two sites: the line is that one.
+constexpr uint64_t kThisConnection = 0;
+/// A pace counts for so long. While there is something to send it is told again
+/// when it changes, and four times in that time.
+constexpr Duration kFreshPace = kSecond;
 /// Lines told of that wait to be sent; a process has few.
 constexpr size_t kMostPaces = 256;
 
@@ -22,8 +27,7 @@ constexpr size_t kMostPaces = 256;
 // Looks at the flows that have something to send. Says when to look again.
 TimePoint Connection::PaceFlows(TimePoint now) {
   if (padding_left_ == 0 && (!config_.pace || outbox_.idle())) return kNever;
-  const bool agrees = config_.board != nullptr && config_.line != 0;
-  const double share = agrees ? config_.board->Share(config_.line, now) : 1;
+  const double share = PaceShare(now);
   const bool resumed = std::exchange(resumed_, false);
   TimePoint next = kNever;
   bool changed = false;
@@ -36,23 +40,44 @@ TimePoint Connection::PaceFlows(TimePoint now) {
     next = std::min(next, flow->pacer.next_sample());
     settled = settled && flow->pacer.settled();
   }
-  if (changed && agrees) config_.board->Publish(*this, config_.line, pace);
+  own_pace_ = pace;
+  if (HasLine() && pace > 0 && (changed || now >= tell_pace_at_)) {
+    tell_pace_at_ = now + kFreshPace / 4;
+    config_.board->Publish(*this, config_.line, pace);
+    TellPace(kThisConnection, pace);
+  }
   if (settled) padding_left_ = 0;  // the line is full: more would only queue
   return next;
 }
 
+// What is to become of this process's pace, by what others have told: the mean
+// of the mates', and no more than the peer sends this way. Round trips grow by
+// the queues of both directions, so a direction that has filled its queue makes
+// the other one yield, for nothing; and a collective waits for both.
+double Connection::PaceShare(TimePoint now) const {
+  if (!HasLine()) return 1;
+  const double share = config_.board->Share(config_.line, now);
+  if (own_pace_ <= 0 || peer_pace_ <= 0 || now - peer_pace_at_ > kFreshPace) {
+    return share;
+  }
+  return share * std::clamp(peer_pace_ / own_pace_, PaceBoard::kLeastShare, 1.);
+}
+
 bool Connection::PaceFlow(Flow& flow, double share, bool resumed,
                           TimePoint now) {
-  if (flow.pacer.pace() > 0 &&
-      now - flow.renewed > (resumed ? kRenewAtRest : kRenewAtWork)) {
-    flow.endpoint->Renew();
-    flow.renewed = now;
+  const double before = flow.pacer.pace();
+  if (before > 0 &&
+      now >= (resumed ? flow.renew_at_rest : flow.renew_at_work) &&
+      flow.endpoint->Renew()) {
+    flow.renew_at_rest = now + kRenewAtRest;
+    flow.renew_at_work = now + kRenewAtWork;
   }
   if (now < flow.pacer.next_sample() ||
       !flow.pacer.Sample(now, flow.endpoint->Stats(), share)) {
     return false;
   }
   flow.endpoint->SetPace(flow.pacer.pace());
+  if (before == 0) flow.renew_at_rest = flow.renew_at_work = now;
   return true;
 }
 
@@ -86,10 +111,15 @@ void Connection::TellPace(uint64_t line, double pace) {
   Wake();
 }
 
-// What is said by one that is no mate is of no use.
+// Of other lines only mates speak.
 void Connection::TakePace(const PaceEntry& entry, TimePoint now) {
-  if (config_.board == nullptr || config_.line != 0) return;
-  config_.board->Heard(*this, entry.line, static_cast<double>(entry.pace), now);
+  const auto pace = static_cast<double>(entry.pace);
+  if (HasLine() && entry.line == kThisConnection) {
+    peer_pace_ = pace;
+    peer_pace_at_ = now;
+  } else if (config_.board != nullptr && !HasLine()) {
+    config_.board->Heard(*this, entry.line, pace, now);
+  }
 }
 
 }  // namespace longhaul

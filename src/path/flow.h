@@ -51,7 +51,8 @@ struct Flow {
   std::unique_ptr<Endpoint> endpoint;  ///< null: lost, the place is free
   bool writable = true;
   Pacer pacer;
-  TimePoint renewed = 0;  ///< Endpoint::Renew
+  TimePoint renew_at_rest = 0;  ///< Endpoint::Renew, if it was idle
+  TimePoint renew_at_work = 0;  ///< the same, if not
   /// In the order they were sent; those acknowledged only while still lent.
   RetainedList in_flight;
 

@@ -7,7 +7,7 @@
 namespace longhaul {
 namespace {
 
-/// Paces are told again every round trip while there is something to send.
+/// Paces are told again four times in this while there is something to send.
 constexpr Duration kFresh = kSecond;
 
 }  // namespace

@@ -28,7 +28,7 @@ constexpr double kMostDown = 0.1;
 /// Rounds without a queue after which it becomes bolder.
 constexpr int kCalmRounds = 2;
 /// Rounds until a flow that is open has found its pace.
-constexpr int kSettlingRounds = 8;
+constexpr int kSettlingRounds = 16;
 /// How much of what sets it apart from its mates goes in a round.
 constexpr double kAgreement = 0.5;
 

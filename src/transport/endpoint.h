@@ -85,8 +85,9 @@ class Endpoint {
 
   /// A good moment for the congestion control to begin anew with what it
   /// believes of the line, if it would otherwise stop by itself, sooner or
-  /// later, to look. For flows that are paced: a beginner is bold.
-  virtual void Renew() {}
+  /// later, to look. For flows that are paced: a beginner is bold. False if it
+  /// was not so good a moment: ask again.
+  virtual bool Renew() { return true; }
 
   /// Is everything that was taken out of this process's hands?
   virtual bool Drained() const = 0;

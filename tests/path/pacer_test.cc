@@ -189,7 +189,7 @@ TEST(Pacer, SettlesSomeRoundsAfterTheLineIsFull) {
   Line line(1, kRate, kProduct);
   line.Run(kSecond / 2);
   EXPECT_FALSE(line.flow(0).pacer.settled());
-  line.Run(kSecond);
+  line.Run(2 * kSecond);
   EXPECT_TRUE(line.flow(0).pacer.settled());
 }
 

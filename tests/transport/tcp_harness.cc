@@ -1,8 +1,4 @@
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -10,36 +6,11 @@
 #include "base/clock.h"
 #include "engine/engine.h"
 #include "support/endpoint_harness.h"
+#include "support/socket_pair.h"
 #include "transport/tcp/tcp_endpoint.h"
 
 namespace longhaul {
 namespace {
-
-struct SocketPair {
-  UniqueFd first;
-  UniqueFd second;
-};
-
-SocketPair ConnectOverLoopback() {
-  const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  auto* raw = reinterpret_cast<sockaddr*>(&address);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(::bind(listener.get(), raw, size), 0);
-  EXPECT_EQ(::listen(listener.get(), 1), 0);
-  EXPECT_EQ(::getsockname(listener.get(), raw, &size), 0);
-  SocketPair pair;
-  pair.first.Reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(::connect(pair.first.get(), raw, size), 0);
-  pair.second.Reset(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  for (const UniqueFd* fd : {&pair.first, &pair.second}) {
-    const int flags = ::fcntl(fd->get(), F_GETFL);
-    EXPECT_EQ(::fcntl(fd->get(), F_SETFL, flags | O_NONBLOCK), 0);
-  }
-  return pair;
-}
 
 // Both ends on one engine, driven inline over a real loopback socket.
 class TcpHarness final : public EndpointHarness {

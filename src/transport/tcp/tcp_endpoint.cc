@@ -21,6 +21,19 @@ namespace longhaul {
 namespace {
 
 constexpr size_t kTrash = 64 << 10;
+/// Of a round trip, in hundredths: what is sent in it counts as limited.
+constexpr int kBreathOfRoundTrip = 70;
+
+int NotsentLowat(int fd) {
+  int bytes = 0;
+  socklen_t size = sizeof bytes;
+  ::getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, &size);
+  return bytes;
+}
+
+void SetNotsentLowat(int fd, int bytes) {
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+}
 
 std::string EndName(int fd, int (*get)(int, sockaddr*, socklen_t*)) {
   sockaddr_storage storage{};
@@ -38,6 +51,7 @@ TcpEndpoint::TcpEndpoint(Engine& engine, UniqueFd socket)
       socket_(std::move(socket)),
       name_(EndName(socket_.get(), ::getsockname) + " -> " +
             EndName(socket_.get(), ::getpeername)),
+      notsent_lowat_(NotsentLowat(socket_.get())),
       trash_(new uint8_t[kTrash]) {
   control_.reserve(kControlBytes);
 }
@@ -112,17 +126,51 @@ void TcpEndpoint::SetPace(double bytes_per_second) {
                             : ~uint64_t{0};
   ::setsockopt(socket_.get(), SOL_SOCKET, SO_MAX_PACING_RATE, &pace,
                sizeof pace);
+  tcp_info info{};
+  const bool known =
+      bytes_per_second > 0 && GetInfo(&info) && info.tcpi_min_rtt != ~0u;
+  breath_every_ = known ? Duration{info.tcpi_min_rtt} * kMicrosecond *
+                              kBreathOfRoundTrip / 100
+                        : 0;
+}
+
+// A paced flow lets the kernel run out of unsent bytes once in a round trip,
+// for less than a millisecond. TCP then takes the flow for one limited by its
+// program, from which a congestion control learns nothing: BBR stays as bold as
+// it starts and leaves the rate to the pace. Otherwise it would pace itself to
+// a hundredth less than it has seen delivered, and in turn to a quarter more
+// and less, and several flows with one line leave a part of it unused.
+void TcpEndpoint::BeginBreath(TimePoint now) {
+  if (breathing_ || now < next_breath_) return;
+  breathing_ = true;
+  SetNotsentLowat(socket_.get(), 1);  // no room until all is sent
+}
+
+void TcpEndpoint::EndBreath(TimePoint now) {
+  breathing_ = false;
+  next_breath_ = now + breath_every_;
+  SetNotsentLowat(socket_.get(), notsent_lowat_);
 }
 
 // BBR (version 1) sends next to nothing for 200 ms whenever it has not seen its
 // least round trip again for ten seconds (PROBE_RTT). Another control and back:
-// it starts over, with the window and the least round trip that TCP knows.
-void TcpEndpoint::Renew() {
+// it starts over, with the least round trip that TCP knows and the window as it
+// is. While losses are being repaired the window is small, and only BBR knows
+// what it was before.
+bool TcpEndpoint::Renew() {
   const Result<std::string> control = CongestionControlOf(socket_.get());
-  if (!control.ok() || *control != "bbr") return;
+  if (!control.ok() || *control != "bbr") return true;
+  tcp_info info{};
+  if (!GetInfo(&info) || info.tcpi_ca_state != TCP_CA_Open) return false;
   if (SetCongestionControl(socket_.get(), "reno").ok()) {
     (void)SetCongestionControl(socket_.get(), *control);
   }
+  return true;
+}
+
+bool TcpEndpoint::GetInfo(tcp_info* info) const {
+  socklen_t size = sizeof *info;
+  return ::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, info, &size) == 0;
 }
 
 bool TcpEndpoint::Drained() const { return queued_ == 0 && control_.empty(); }
@@ -132,17 +180,18 @@ void TcpEndpoint::Poll(uint32_t events, TimePoint now) {
   if ((events & EPOLLOUT) != 0) writable_ = true;
   if ((events & ~static_cast<uint32_t>(EPOLLOUT)) != 0) readable_ = true;
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) hung_up_ = true;
-  if (writable_) Write();
+  if (writable_) Write(now);
   if (readable_ && socket_.valid()) Read(now);
   if (readable_ && socket_.valid()) Wake();
 }
 
-void TcpEndpoint::Write() {
+void TcpEndpoint::Write(TimePoint now) {
   std::array<iovec, 2 * kQueue + 1> parts;
   while (queued_ > 0 || !control_.empty()) {
     msghdr message{};
     message.msg_iov = parts.data();
     message.msg_iovlen = Gather(parts.data());
+    if (breath_every_ > 0) BeginBreath(now);
     const ssize_t sent =
         ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0) {
@@ -153,6 +202,7 @@ void TcpEndpoint::Write() {
       return;
     }
     bytes_sent_ += static_cast<uint64_t>(sent);
+    if (breathing_) EndBreath(now);
     Written(static_cast<size_t>(sent));
     if (!socket_.valid()) return;  // closed from within Sent
   }
@@ -329,10 +379,7 @@ EndpointStats TcpEndpoint::Stats() const {
   stats.bytes_received = bytes_received_;
   if (!socket_.valid()) return stats;
   tcp_info info{};
-  socklen_t size = sizeof info;
-  if (::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) {
-    return stats;
-  }
+  if (!GetInfo(&info)) return stats;
   stats.retransmits = info.tcpi_total_retrans;
   stats.rtt = Duration{info.tcpi_rtt} * kMicrosecond;
   stats.min_rtt =

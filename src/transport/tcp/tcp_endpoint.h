@@ -18,6 +18,8 @@
 #include "engine/engine.h"
 #include "transport/endpoint.h"
 
+struct tcp_info;
+
 namespace longhaul {
 
 class TcpEndpoint final : public Endpoint, private Pollable {
@@ -36,7 +38,7 @@ class TcpEndpoint final : public Endpoint, private Pollable {
   void Finish() override;
   void Close() override;
   void SetPace(double bytes_per_second) override;
-  void Renew() override;
+  bool Renew() override;
   bool Drained() const override;
   bool reliable() const override { return true; }
   uint32_t max_payload() const override { return kMaxPayload; }
@@ -58,7 +60,7 @@ class TcpEndpoint final : public Endpoint, private Pollable {
   };
 
   void Poll(uint32_t events, TimePoint now) override;
-  void Write();
+  void Write(TimePoint now);
   size_t Gather(iovec* out) const;
   void Written(size_t bytes);
   void Read(TimePoint now);
@@ -66,6 +68,9 @@ class TcpEndpoint final : public Endpoint, private Pollable {
   bool TakeHeader(TimePoint now);
   bool TakePayload(size_t bytes, TimePoint now);
   void Fail(StatusCode code, const char* what);
+  bool GetInfo(tcp_info* info) const;
+  void BeginBreath(TimePoint now);
+  void EndBreath(TimePoint now);
   Outgoing& At(size_t index) { return queue_[(first_ + index) % kQueue]; }
   const Outgoing& At(size_t index) const {
     return queue_[(first_ + index) % kQueue];
@@ -84,6 +89,12 @@ class TcpEndpoint final : public Endpoint, private Pollable {
   bool writable_ = true;
   bool refused_ = false;
   bool finishing_ = false;
+
+  // Paced flows stop for breath (tcp_endpoint.cc).
+  bool breathing_ = false;
+  int notsent_lowat_ = 0;
+  Duration breath_every_ = 0;  ///< 0: never
+  TimePoint next_breath_ = 0;
 
   // Receiving: a header, then its payload.
   std::array<uint8_t, kHeaderSize> header_bytes_;
