@@ -21,8 +21,14 @@ namespace longhaul {
 namespace {
 
 constexpr size_t kTrash = 64 << 10;
+constexpr const char* kBbr = "bbr";
 /// Of a round trip, in hundredths: what is sent in it counts as limited.
 constexpr int kBreathOfRoundTrip = 70;
+
+bool UsesBbr(int fd) {
+  const Result<std::string> control = CongestionControlOf(fd);
+  return control.ok() && *control == kBbr;
+}
 
 int NotsentLowat(int fd) {
   int bytes = 0;
@@ -51,6 +57,7 @@ TcpEndpoint::TcpEndpoint(Engine& engine, UniqueFd socket)
       socket_(std::move(socket)),
       name_(EndName(socket_.get(), ::getsockname) + " -> " +
             EndName(socket_.get(), ::getpeername)),
+      bbr_(UsesBbr(socket_.get())),
       notsent_lowat_(NotsentLowat(socket_.get())),
       trash_(new uint8_t[kTrash]) {
   control_.reserve(kControlBytes);
@@ -158,12 +165,11 @@ void TcpEndpoint::EndBreath(TimePoint now) {
 // is. While losses are being repaired the window is small, and only BBR knows
 // what it was before.
 bool TcpEndpoint::Renew() {
-  const Result<std::string> control = CongestionControlOf(socket_.get());
-  if (!control.ok() || *control != "bbr") return true;
+  if (!bbr_) return true;
   tcp_info info{};
   if (!GetInfo(&info) || info.tcpi_ca_state != TCP_CA_Open) return false;
   if (SetCongestionControl(socket_.get(), "reno").ok()) {
-    (void)SetCongestionControl(socket_.get(), *control);
+    (void)SetCongestionControl(socket_.get(), kBbr);
   }
   return true;
 }

@@ -91,6 +91,7 @@ class TcpEndpoint final : public Endpoint, private Pollable {
   bool finishing_ = false;
 
   // Paced flows stop for breath (tcp_endpoint.cc).
+  const bool bbr_;  ///< the congestion control
   bool breathing_ = false;
   int notsent_lowat_ = 0;
   Duration breath_every_ = 0;  ///< 0: never
