@@ -46,8 +46,8 @@ struct ConnectionCounters {
   uint64_t padding_bytes = 0;
   uint64_t flows_lost = 0;
   size_t flows = 0;
-  double pace = 0;       ///< of all flows together; 0: none
-  double peer_pace = 0;  ///< what the peer has told of its own
+  double pace = 0;          ///< of all flows together; 0: none
+  double peer_pace = 0;     ///< what the peer has told of its own
   EndpointStats transport;  ///< summed over flows; times of the best one
 };
 

@@ -21,7 +21,7 @@ constexpr int kFlatRounds = 3;
 /// The backlog a flow aims at is this times the square root of what it has in
 /// flight, bytes: an eighth to a fourth of it where that is some MB, and the
 /// larger a flow is beside others, the smaller a part, which makes them equal.
-constexpr double kBacklog = 150;
+constexpr double kBacklog = 180;
 constexpr double kGain = 0.5;
 constexpr double kMostUp = 0.15;
 constexpr double kMostDown = 0.1;

@@ -170,7 +170,7 @@ TEST_P(PacerOnALine, FillsTheLineWithAShortQueue) {
   EXPECT_GT(Sum(got), 0.98 * 2 * kRate);
   EXPECT_LT(line.most_queued(), 0.75 * kProduct);
   const auto [least, most] = std::minmax_element(got.begin(), got.end());
-  EXPECT_LT(*most, 1.3 * *least);
+  EXPECT_LT(*most, 1.4 * *least) << "without mates it takes its time";
 }
 
 TEST(Pacer, MatesThatTellEachOtherAreSoonEqual) {
