@@ -66,8 +66,8 @@ constexpr OptionInfo kTable[] = {
      "TCP congestion control of WAN connections, by the kernel's name for it. "
      "auto is bbr where this process may choose it, else the host's default; system leaves the host's default."},
     {"LONGHAUL_WAN_PACE", "wan_pace", OptionType::kBool, false, "y", "", "", "", kWan,
-     "Paces each WAN flow to what it is seen to deliver, so that flows that share a line do not overrun the queue in front of it. "
-     "n leaves all to the congestion control."},
+     "Paces each WAN flow to what it is seen to deliver, in agreement with the other processes of its site, so that they share a "
+     "line evenly and do not overrun the queue in front of it. n leaves all to the congestion control."},
     {"LONGHAUL_WAN_POOL", "wan_pool", OptionType::kSize, true, "auto", "bytes", "64K..64G", "", kWan,
      "Receive memory per WAN peer for data that arrives before anyone asked for it. "
      "Should hold at least the line's rate times its round-trip time."},
@@ -75,7 +75,8 @@ constexpr OptionInfo kTable[] = {
      "Memory per WAN peer for data sent and not yet acknowledged, which is sent again if a flow dies. "
      "Bounds what is in flight: at least the line's rate times its round-trip time."},
     {"LONGHAUL_WARMUP", "warmup", OptionType::kSize, true, "auto", "bytes", "0..1G", "", kWan,
-     "Bytes sent to each WAN peer at the start to open the congestion windows before the first collective; 0 sends none."},
+     "Bytes sent to each WAN peer at the start, at most, until the congestion windows are open and the pace is found; "
+     "the creation of a communicator waits for it. auto is 256M. 0 sends none: the first collectives pay instead."},
     {"LONGHAUL_SOCKET_BUFFER", "socket_buffer", OptionType::kSize, true, "auto", "bytes", "4K..1G", "", kWan,
      "Fixed send and receive buffer of each WAN socket, capped by the kernel's net.core.wmem_max and rmem_max. "
      "auto leaves the kernel's autotuning on, which a fixed size turns off."},

@@ -134,8 +134,8 @@ void TcpEndpoint::SetPace(double bytes_per_second) {
   ::setsockopt(socket_.get(), SOL_SOCKET, SO_MAX_PACING_RATE, &pace,
                sizeof pace);
   tcp_info info{};
-  const bool known =
-      bytes_per_second > 0 && GetInfo(&info) && info.tcpi_min_rtt != ~0u;
+  const bool known = bbr_ && bytes_per_second > 0 && GetInfo(&info) &&
+                     info.tcpi_min_rtt != ~0u;
   breath_every_ = known ? Duration{info.tcpi_min_rtt} * kMicrosecond *
                               kBreathOfRoundTrip / 100
                         : 0;
