@@ -183,7 +183,7 @@ Status CheckTopologyFiles(const std::vector<ProcessCard>& cards) {
 Status Meet(std::unique_ptr<Communicator>& communicator,
             std::chrono::nanoseconds patience) {
   Request barrier = communicator->Barrier();
-  const Status met = barrier.Wait(patience);
+  Status met = barrier.Wait(patience);
   if (barrier.Done()) return met;
   communicator.reset();  // ends the barrier
   return {StatusCode::kTimedOut,
