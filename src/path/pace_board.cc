@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/fnv1a.h"
 #include "path/connection.h"
 
 namespace longhaul {
@@ -12,14 +13,7 @@ constexpr Duration kFresh = kSecond;
 
 }  // namespace
 
-// FNV-1a (Fowler, Noll, Vo).
-uint64_t PaceBoard::LineTo(std::string_view site) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const char c : site) {
-    hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3u;
-  }
-  return hash;
-}
+uint64_t PaceBoard::LineTo(std::string_view site) { return Fnv1a(site); }
 
 void PaceBoard::Join(Connection& mate) { mates_.push_back(&mate); }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/fnv1a.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "topology/topology_toml.h"
@@ -71,9 +72,11 @@ class Hash {
   }
 
  private:
-  void AddByte(uint64_t byte) { state_ = (state_ ^ byte) * 0x100000001b3; }
+  void AddByte(uint64_t byte) {
+    state_ = Fnv1a(state_, static_cast<uint8_t>(byte));
+  }
 
-  uint64_t state_ = 0xcbf29ce484222325;
+  uint64_t state_ = kFnv1aStart;
 };
 
 bool AnyFits(const std::vector<std::string>& patterns, std::string_view host) {

@@ -26,7 +26,7 @@ enum class FrameKind : uint8_t {
   kPing = 4,    ///< asks for a pong with the same `offset`
   kPong = 5,
   kPadding = 6,  ///< opens congestion windows; thrown away
-  kPace = 7,     ///< payload: PaceEntry...; how fast a site-mate sends
+  kPace = 7,     ///< payload: PaceEntry...; how fast the sender sends
 };
 inline constexpr uint8_t kFrameKindCount = 8;
 
@@ -120,9 +120,10 @@ inline constexpr uint32_t kSharedAccount = 0xffffffffu;
 struct GrantEntry {
   MessageId id;
 };
-/// How fast the sender sends to another site (path/pace_board.h).
+/// How fast the sender sends: a mate to another site (path/pace_board.h), the
+/// other site's process on this connection.
 struct PaceEntry {
-  uint64_t line = 0;  ///< which site
+  uint64_t line = 0;  ///< which site; 0: this connection
   uint64_t pace = 0;  ///< bytes/s
 };
 
