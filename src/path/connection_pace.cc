@@ -41,7 +41,8 @@ TimePoint Connection::PaceFlows(TimePoint now) {
     settled = settled && flow->pacer.settled();
   }
   own_pace_ = pace;
-  if (HasLine() && pace > 0 && (changed || now >= tell_pace_at_)) {
+  // A pace that is lifted (0) is told once: the old one must not count on.
+  if (HasLine() && (changed || (pace > 0 && now >= tell_pace_at_))) {
     tell_pace_at_ = now + kFreshPace / 4;
     config_.board->Publish(*this, config_.line, pace);
     TellPace(kThisConnection, pace);

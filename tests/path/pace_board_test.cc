@@ -43,6 +43,16 @@ TEST_F(Boards, AProcessCountsWithAllItsConnectionsOnTheLine) {
   EXPECT_DOUBLE_EQ(board_.Share(kLine, kNow), 25.0 / 20);
 }
 
+TEST_F(Boards, APaceThatIsLiftedCountsNoMore) {
+  board_.Publish(own_, kLine, 20e6);
+  board_.Heard(mate_, kLine, 30e6, kNow);
+  board_.Heard(mate_, kLine, 0, kNow);
+  EXPECT_EQ(board_.Share(kLine, kNow), 1);
+  board_.Heard(mate_, kLine, 30e6, kNow);
+  board_.Publish(own_, kLine, 0);
+  EXPECT_EQ(board_.Share(kLine, kNow), 1);
+}
+
 TEST_F(Boards, OtherLinesAndOldNewsDoNotCount) {
   board_.Publish(own_, kLine, 20e6);
   board_.Heard(mate_, kLine + 1, 80e6, kNow);
