@@ -143,7 +143,8 @@ class Communicator::Impl final : public PeerDirectory {
     const std::string peer =
         Text("rank %d (%s:%u, site %s)", rank, card.host.c_str(), card.pid,
              topology_.NameOf(topology_.SiteOf(rank)).c_str());
-    return context_.ConnectionTo(card, peer, topology_.SameSite(self_, rank));
+    return context_.ConnectionTo(card, peer, topology_.SameSite(self_, rank),
+                                 PaceBoard::LineTo(card.site));
   }
 
   Context::Impl& context_;

@@ -26,7 +26,7 @@ constexpr size_t kPoolLimit = size_t{16} << 30;
 constexpr uint32_t kSiteChunk = 1 << 20;
 constexpr uint32_t kWanChunk = 128 << 10;
 constexpr uint64_t kSiteCredit = 8 << 20;
-constexpr uint64_t kWanCredit = 16 << 20;
+constexpr uint64_t kWanCredit = 32 << 20;
 constexpr uint64_t kStreamReserve = 64 << 10;
 constexpr uint64_t kFirstRetention = 16 << 20;
 constexpr uint64_t kMostRetention = 64 << 20;
@@ -45,12 +45,23 @@ class Context::Impl::Peer final : public FlowOpener {
   Peer(Impl& owner, ConnectionConfig config, bool same_site_in)
       : connection(owner.engine_, owner.pool_, std::move(config)),
         same_site(same_site_in),
-        owner_(owner) {}
+        owner_(owner) {
+    if (owner.pipes_ != nullptr && !same_site) {
+      pipes_.emplace(owner.engine_, connection, *owner.pipes_);
+    }
+  }
 
   void Open(TcpConnector::Config config) {
     left_ = config.flow_count;
     connector_.emplace(owner_.engine_, std::move(config), *this, *owner_.log_);
   }
+
+  /// Have we called, rather than been called?
+  bool calls() const { return connector_.has_value(); }
+  /// The peer's own call is taken in place of ours.
+  void StopCalling() { connector_.reset(); }
+  /// Has a call of ours been answered?
+  bool answered() const { return any_; }
 
   void FlowOpened(uint16_t /*flow*/, UniqueFd fd, const Hello& theirs,
                   TimePoint now) override {
@@ -73,9 +84,11 @@ class Context::Impl::Peer final : public FlowOpener {
 
   Connection connection;
   const bool same_site;
+  uint32_t last_pipe = 0;
 
  private:
   Impl& owner_;
+  std::optional<PipeHub> pipes_;
   std::optional<TcpConnector> connector_;
   uint16_t left_ = 0;
   bool any_ = false;
@@ -181,6 +194,21 @@ uint16_t Context::Impl::WanFlows(const ProcessCard& card) const {
 
 // --- Joining
 
+ProcessCard Context::Impl::Card(const std::string& site,
+                                bool wan_access) const {
+  ProcessCard own;
+  own.capabilities = bbr_ ? kBbr : 0;
+  own.incarnation = incarnation_;
+  own.pid = static_cast<uint32_t>(::getpid());
+  if (topology_file_) own.topology = topology_file_->Fingerprint();
+  own.door = door_;
+  own.wan_access = wan_access;
+  own.host = host_;
+  own.site = site;
+  own.addresses = listener_->addresses();
+  return own;
+}
+
 std::string Context::Impl::NextKey(const std::string& name, Rank rank) {
   const std::lock_guard lock(join_mutex_);
   return Text("%s#%d", name.c_str(), joins_[{name, rank}]++);
@@ -192,15 +220,7 @@ Result<Context::Impl::Joined> Context::Impl::Join(const std::string& name,
                                                   bool wan_access) {
   // Counted on every rank alike, also where it goes no further than this.
   const std::string key = NextKey(name, rank);
-  ProcessCard own;
-  own.capabilities = bbr_ ? kBbr : 0;
-  own.incarnation = incarnation_;
-  own.pid = static_cast<uint32_t>(::getpid());
-  if (topology_file_) own.topology = topology_file_->Fingerprint();
-  own.wan_access = wan_access;
-  own.host = host_;
-  own.site = site;
-  own.addresses = listener_->addresses();
+  const ProcessCard own = Card(site, wan_access);
   // Alone it sends no message, and needs no id of its own.
   if (size == 1) return Joined{0, {own}};
   if (options_.rendezvous.empty()) {
@@ -279,7 +299,7 @@ Status Context::Impl::EnterJob(uint64_t job, const SipKey& secret) {
 
 // --- Connections
 
-ConnectionConfig Context::Impl::ConfigFor(const ProcessCard& card,
+ConnectionConfig Context::Impl::ConfigFor(uint64_t incarnation, uint64_t line,
                                           const std::string& peer,
                                           bool same_site) {
   ConnectionConfig config;
@@ -287,7 +307,7 @@ ConnectionConfig Context::Impl::ConfigFor(const ProcessCard& card,
   config.timeout = options_.timeout.count();
   config.outbox.retain = config.inbox.acknowledge = !same_site;
   config.inbox.stream_reserve = kStreamReserve;
-  if (card.incarnation != incarnation_) config.board = &board_;
+  if (incarnation != incarnation_) config.board = &board_;
   if (same_site) {
     config.outbox.chunk_size = kSiteChunk;
     config.inbox.shared_credit = kSiteCredit;
@@ -302,42 +322,59 @@ ConnectionConfig Context::Impl::ConfigFor(const ProcessCard& card,
   config.inbox.shared_credit = options_.wan_pool.value_or(kWanCredit);
   config.warm_up_bytes = options_.warmup.value_or(kWarmUp);
   config.pace = options_.wan_pace;
-  config.line = PaceBoard::LineTo(card.site);
+  config.line = line;
+  return config;
+}
+
+// How to call the process of a card. What of the hello concerns credit is the
+// caller's to say.
+TcpConnector::Config Context::Impl::CallTo(const ProcessCard& card,
+                                           const std::string& peer,
+                                           LinkClass link) const {
+  TcpConnector::Config config;
+  config.peer = peer;
+  config.addresses = card.addresses;
+  config.settings = FlowSettings();
+  config.policy = PolicyFor(card);
+  config.policy.peer = card.incarnation;
+  config.hello.link = link;
+  config.hello.flows = config.flow_count;
+  config.hello.subject = line_;
+  config.deadline = Now() + options_.connect_timeout.count();
   return config;
 }
 
 Connection& Context::Impl::ConnectionTo(const ProcessCard& card,
-                                        const std::string& peer,
-                                        bool same_site) {
+                                        const std::string& peer, bool same_site,
+                                        uint64_t line) {
   std::unique_ptr<Peer>& entry = peers_[card.incarnation];
   if (entry != nullptr) return entry->connection;
   const bool self = card.incarnation == incarnation_;
-  entry = std::make_unique<Peer>(
-      *this, ConfigFor(card, peer, same_site || self), same_site || self);
+  const ConnectionConfig own = ConfigFor(
+      card.incarnation, PaceBoard::LineTo(card.site), peer, same_site || self);
+  entry = std::make_unique<Peer>(*this, own, same_site || self);
   if (self) {
     entry->connection.Welcome(kSiteCredit, kStreamReserve);
     entry->connection.AddFlow(
         std::make_unique<LoopbackEndpoint>(engine_, entry->connection), Now());
-  } else if (incarnation_ < card.incarnation) {
-    // Of two processes the lower name calls, so that they do not both.
-    TcpConnector::Config config;
-    config.peer = peer;
-    config.addresses = card.addresses;
-    config.settings = FlowSettings();
-    config.policy = policy_;
-    config.policy.peer = card.incarnation;
+  } else if (incarnation_ < card.incarnation || card.door.job != 0) {
+    // Of two processes that know each other the lower name calls, so that they
+    // do not both. Who has a door may not know us: calls may cross then, and
+    // Accept sorts it out.
+    TcpConnector::Config config = CallTo(
+        card, peer, same_site ? LinkClass::kSameSite : LinkClass::kOtherSite);
     config.flow_count = same_site ? 1 : WanFlows(card);
-    const ConnectionConfig own = ConfigFor(card, peer, same_site);
-    config.hello.link =
-        same_site ? LinkClass::kSameSite : LinkClass::kOtherSite;
     config.hello.flows = config.flow_count;
     config.hello.shared_credit = own.inbox.shared_credit;
     config.hello.stream_reserve =
         static_cast<uint32_t>(own.inbox.stream_reserve);
-    config.deadline = Now() + options_.connect_timeout.count();
     entry->Open(std::move(config));
   }
   return entry->connection;
+}
+
+uint32_t Context::Impl::NextPipe(uint64_t incarnation) {
+  return ++peers_.at(incarnation)->last_pipe;
 }
 
 const Connection* Context::Impl::Find(uint64_t incarnation) const {
@@ -364,25 +401,37 @@ void Context::Impl::AddFlow(Peer& peer, UniqueFd fd, const Hello& theirs,
 }
 
 Result<Hello> Context::Impl::Accept(const Hello& theirs, TimePoint /*now*/) {
+  if ((theirs.flags & Hello::kPrivate) != 0) return AcceptPrivate(theirs);
   const auto card = known_.find(theirs.from);
-  if (card == known_.end()) {
+  if (card == known_.end() && pipes_ == nullptr) {
     // It is ahead of us: its communicator is not known here yet.
     return Status(StatusCode::kExhausted, "not known yet");
   }
   const bool same_site = theirs.link == LinkClass::kSameSite;
   std::unique_ptr<Peer>& entry = peers_[theirs.from];
+  const std::string peer =
+      card == known_.end()
+          ? Text("process %016llx",
+                 static_cast<unsigned long long>(theirs.from))
+          : Text("%s:%u", card->second.host.c_str(), card->second.pid);
+  const ConnectionConfig own =
+      ConfigFor(theirs.from, theirs.subject, peer, same_site);
   if (entry == nullptr) {
-    const std::string peer =
-        Text("%s:%u", card->second.host.c_str(), card->second.pid);
-    entry = std::make_unique<Peer>(
-        *this, ConfigFor(card->second, peer, same_site), same_site);
+    entry = std::make_unique<Peer>(*this, own, same_site);
   }
-  if (entry->same_site != same_site || !entry->connection.status().ok()) {
+  if (entry->same_site != same_site || !entry->connection.status().ok() ||
+      entry->answered()) {
     return Status(StatusCode::kInvalidArgument,
                   "sites are not the same on both sides, or the connection "
-                  "is broken");
+                  "is there already, or broken");
   }
-  const ConnectionConfig own = ConfigFor(card->second, "", same_site);
+  if (entry->calls()) {
+    // Both have called: the lower name's call is the one that counts.
+    if (incarnation_ < theirs.from) {
+      return Status(StatusCode::kExhausted, "our own call is on its way");
+    }
+    entry->StopCalling();
+  }
   Hello answer;
   answer.shared_credit = own.inbox.shared_credit;
   answer.stream_reserve = static_cast<uint32_t>(own.inbox.stream_reserve);
@@ -391,6 +440,10 @@ Result<Hello> Context::Impl::Accept(const Hello& theirs, TimePoint /*now*/) {
 
 void Context::Impl::Accepted(UniqueFd flow, const Hello& theirs,
                              TimePoint now) {
+  if ((theirs.flags & Hello::kPrivate) != 0) {
+    takers_.at(theirs.subject)->Take(std::move(flow), theirs, now);
+    return;
+  }
   AddFlow(*peers_.at(theirs.from), std::move(flow), theirs, now);
 }
 

@@ -133,6 +133,16 @@ void Connection::Cancel(RecvOp& op, const Status& why) {
   Wake();
 }
 
+void Connection::ForgetMessage(const MessageId& received) {
+  inbox_.Forget(received, flows_);
+}
+
+void Connection::ForgetEpoch(uint32_t communicator, uint32_t rank,
+                             uint32_t epoch) {
+  inbox_.Forget(communicator, rank, epoch, flows_);
+  Wake();
+}
+
 void Connection::Forget(const OperationId& operation) {
   inbox_.Forget(operation, flows_);
   outbox_.Forget(operation);

@@ -87,6 +87,11 @@ class Connection final : public ChunkSink, private Pollable {
   /// An operation is over, its observer says so already, its ops are back: what
   /// is kept of it goes.
   void Forget(const OperationId& operation);
+  /// The same for one received message, where operations are not what counts.
+  void ForgetMessage(const MessageId& received);
+  void ForgetEpoch(uint32_t communicator, uint32_t rank, uint32_t epoch);
+  /// Is there a flow to the peer?
+  bool connected() const { return HasFlow(); }
   void ForEachUnexpected(const OperationId& operation,
                          const std::function<void(const ChunkHeader&)>& visit);
 
