@@ -42,9 +42,10 @@ class Context {
 
   const Options& options() const;
 
+  class Impl;  ///< longhaul's own
+
  private:
   friend class Communicator;
-  class Impl;
   explicit Context(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
@@ -125,6 +126,7 @@ class Communicator {
   std::vector<PeerCounters> Counters() const;
 
  private:
+  friend class CommunicatorMaker;
   class Impl;
   explicit Communicator(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

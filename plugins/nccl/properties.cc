@@ -19,7 +19,7 @@ abi::ResultCode GetProperties(int device, abi::PropertiesV12* properties) {
   }
   *properties = {};
   properties->name = "longhaul0";
-  properties->guid = Fnv1a(HostName());
+  properties->guid = Fnv1a(std::string_view(HostName()));
   properties->ptr_support = abi::kPtrHost;
   properties->speed = kSpeed;
   properties->port = 1;

@@ -12,7 +12,7 @@
 
 namespace longhaul::nccl {
 
-constexpr abi::ResultCode CodeOf(const Status& status) {
+inline abi::ResultCode CodeOf(const Status& status) {
   switch (status.code()) {
     case StatusCode::kOk:
       return abi::ResultCode::kSuccess;

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "collective/communicator_maker.h"
 #include "collective/context_impl.h"
 #include "collective/operation.h"
 #include "collective/schedule_runner.h"
@@ -240,28 +241,36 @@ Result<std::unique_ptr<Communicator>> Communicator::Create(
   Result<Context::Impl::Joined> joined =
       impl.Join(config.name, *rank, *size, *site, wan);
   if (!joined.ok()) return joined.status();
-  const Status same_file = CheckTopologyFiles(joined->cards);
+  return CommunicatorMaker::Make(impl, {*rank, joined->communicator,
+                                        config.algorithm.value_or(options.algo),
+                                        std::move(joined->cards)});
+}
+
+Result<std::unique_ptr<Communicator>> CommunicatorMaker::Make(
+    Context::Impl& context, Members members) {
+  const Status same_file = CheckTopologyFiles(members.cards);
   if (!same_file.ok()) return same_file;
-  Result<Topology> topology = TopologyOf(joined->cards, file);
+  Result<Topology> topology =
+      TopologyOf(members.cards, context.topology_file());
   if (!topology.ok()) return topology.status();
-  const Algorithm algorithm = config.algorithm.value_or(options.algo);
   const Result<Algorithm> chosen =
-      SelectAlgorithm(algorithm, 0, 1, *topology, {});
+      SelectAlgorithm(members.algorithm, 0, 1, *topology, {});
   if (!chosen.ok()) return chosen.status();
 
   std::unique_ptr<Communicator> communicator(
-      new Communicator(std::make_unique<Impl>(
-          impl, *rank, std::move(topology).value(), std::move(joined->cards),
-          joined->communicator, algorithm)));
+      new Communicator(std::make_unique<Communicator::Impl>(
+          context, members.self, std::move(topology).value(),
+          std::move(members.cards), members.communicator, members.algorithm)));
   // Opens the connections that are needed, and shows that all are there.
-  Status met = Meet(communicator, options.connect_timeout);
+  const std::chrono::nanoseconds patience = context.options().connect_timeout;
+  Status met = Meet(communicator, patience);
   if (met.ok() && communicator->site_count() > 1) {
     // The padding of the warm-up is gone when a barrier has passed behind it.
     const TimePoint end = Now() + kLongestWarmUp;
     while (!communicator->impl_->Warm() && Now() < end) {
       std::this_thread::sleep_for(kWarmUpPause);
     }
-    met = Meet(communicator, options.connect_timeout);
+    met = Meet(communicator, patience);
   }
   if (!met.ok()) return met;
   return communicator;

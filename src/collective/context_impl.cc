@@ -350,8 +350,8 @@ Connection& Context::Impl::ConnectionTo(const ProcessCard& card,
   std::unique_ptr<Peer>& entry = peers_[card.incarnation];
   if (entry != nullptr) return entry->connection;
   const bool self = card.incarnation == incarnation_;
-  const ConnectionConfig own = ConfigFor(
-      card.incarnation, PaceBoard::LineTo(card.site), peer, same_site || self);
+  const ConnectionConfig own =
+      ConfigFor(card.incarnation, line, peer, same_site || self);
   entry = std::make_unique<Peer>(*this, own, same_site || self);
   if (self) {
     entry->connection.Welcome(kSiteCredit, kStreamReserve);
