@@ -1,5 +1,7 @@
 #include "nccl/advice/advice.h"
 
+#include <longhaul/options.h>
+
 #include <bit>
 #include <map>
 
@@ -112,12 +114,26 @@ TEST(AdviseTest, ATypicalLine) {
   EXPECT_EQ(values.at("NCCL_P2P_NET_CHUNKSIZE"), std::to_string(kMiB));
   EXPECT_EQ(values.at("NCCL_NVLS_ENABLE"), "0");
   EXPECT_EQ(values.at("NCCL_PXN_DISABLE"), "1");
+  EXPECT_EQ(values.at("LONGHAUL_WAN_POOL"), "256M");
+  EXPECT_EQ(values.at("LONGHAUL_WAN_RETENTION"), "256M");
 }
 
 TEST(AdviseTest, AShortLineKeepsNcclsBuffer) {
   const Advice advice = Advise(LineOf(0.5, 50 * kMillisecond), {});
   EXPECT_EQ(advice.buffer_size, 4 * kMiB);
   EXPECT_EQ(advice.channels, 16);
+  EXPECT_EQ(Values(advice).count("LONGHAUL_WAN_POOL"), 0u);
+  EXPECT_EQ(Values(advice).count("LONGHAUL_WAN_RETENTION"), 0u);
+}
+
+TEST(AdviseTest, ValuesAreOnesThatOptionsAccept) {
+  for (const double gbit : {10.0, 1e6}) {
+    const auto values = Values(Advise(LineOf(gbit, 600 * kMillisecond), {}));
+    Options options;
+    EXPECT_TRUE(options.Set("wan_pool", values.at("LONGHAUL_WAN_POOL")).ok());
+    EXPECT_TRUE(
+        options.Set("wan_retention", values.at("LONGHAUL_WAN_RETENTION")).ok());
+  }
 }
 
 TEST(AdviseTest, FillsEveryLineWithinNcclsBounds) {

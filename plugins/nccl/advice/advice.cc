@@ -33,6 +33,11 @@ constexpr uint64_t kUntunedPerChannel = kSlots * 128 * kKiB;
 // One BDP is on the line while the hosts at its ends copy and add the other.
 constexpr uint64_t kBdpsInFlight = 2;
 
+// Of LONGHAUL_WAN_POOL and LONGHAUL_WAN_RETENTION: what `auto` suffices for,
+// and the end of their range.
+constexpr uint64_t kAutoMemory = 16 * kMiB;
+constexpr uint64_t kMaxMemory = 65536 * kMiB;
+
 constexpr uint64_t kMaxBdp = uint64_t{1} << 50;
 constexpr uint64_t kChunkGrain = 4 * kKiB;
 constexpr uint64_t kMinChunk = 32 * kKiB;
@@ -78,6 +83,12 @@ std::string MiB(uint64_t bytes) {
               static_cast<double>(bytes) / static_cast<double>(kMiB));
 }
 
+// What a process keeps per WAN peer, sent or received.
+uint64_t MemoryPerPeer(const Advice& advice) {
+  return std::min(std::bit_ceil(kBdpsInFlight * advice.bdp_per_head),
+                  kMaxMemory);
+}
+
 void AddSettings(Advice* advice) {
   const std::string channels = std::to_string(advice->channels);
   const std::string in_flight =
@@ -110,6 +121,14 @@ void AddSettings(Advice* advice) {
       "chunks.");
   add("NCCL_PXN_DISABLE", "1",
       "longhaul takes host memory, which PXN does not forward.");
+  const uint64_t wanted = MemoryPerPeer(*advice);
+  if (wanted <= kAutoMemory) return;
+  add("LONGHAUL_WAN_POOL", SizeText(wanted),
+      "Room for what arrives before NCCL asks for it: more than this line "
+      "holds.");
+  add("LONGHAUL_WAN_RETENTION", SizeText(wanted),
+      "Room for what is sent and not yet acknowledged: more than this line "
+      "holds.");
 }
 
 void AddNotes(const Job& job, Advice* advice) {

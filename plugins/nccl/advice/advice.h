@@ -70,7 +70,7 @@ struct Advice {
   uint64_t collnet_memory = 0;
   /// False if NCCL's own bounds keep a head below the line's BDP.
   bool fills_line = true;
-  std::vector<Setting> settings;   ///< of NCCL, in the order to write them in
+  std::vector<Setting> settings;   ///< variables, in the order to write them
   std::vector<std::string> notes;  ///< what else to know, one sentence each
 };
 
