@@ -170,7 +170,7 @@ int Run(int argc, const char* const* argv) {
   app.set_version_flag("--version", std::string("longhaul ") + Version(),
                        "the version");
   app.get_formatter()->column_width(32);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none is refused below, after unknown words
   const auto add = [&](const char* name, const char* description,
                        const char* line) {
     CLI::App* command = app.add_subcommand(name, line);
@@ -193,6 +193,9 @@ int Run(int argc, const char* const* argv) {
   info_command->add_flag("-f,--full", info.full, "with the help of each");
   try {  // CLI11 reports by exceptions; they end here
     app.parse(argc, argv);
+    if (app.get_subcommands().empty()) {
+      throw CLI::RequiredError("A command (nccl-conf, doctor or info)");
+    }
   } catch (const CLI::ParseError& error) {
     return Refuse(app, error);
   }

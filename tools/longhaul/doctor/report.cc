@@ -39,8 +39,8 @@ std::string Closing(const std::vector<Finding>& findings) {
     system = system || std::any_of(finding.commands.begin(),
                                    finding.commands.end(), ChangesTheSystem);
   }
-  std::string text = Text("\n%zu ok, %zu advice, %zu problems\n", counts[0],
-                          counts[1], counts[2]);
+  std::string text = Text("\n%zu ok, %zu advice, %zu problem%s\n", counts[0],
+                          counts[1], counts[2], counts[2] == 1 ? "" : "s");
   if (system) {
     text += Wrapped(
         "sysctl commands need root and last until the next start of the host; "
