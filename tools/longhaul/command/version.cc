@@ -1,0 +1,7 @@
+#include "command/version.h"
+
+namespace longhaul::command {
+
+const char* Version() noexcept { return LONGHAUL_COMMAND_VERSION; }
+
+}  // namespace longhaul::command
