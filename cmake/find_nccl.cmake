@@ -1,5 +1,5 @@
 # lh_find_nccl(REASON): looks for CUDA's headers and runtime, and NCCL, in $CUDA_HOME, /usr/local/cuda and the system's
-# folders. Makes the target longhaul_nccl, and leaves REASON empty; or says in REASON what is missing. What is built on it
+# folders. Makes the target nccl_library, and leaves REASON empty; or says in REASON what is missing. What is built on it
 # is tied to the layouts of NCCL 2.28.9 and the signatures of CUDA 13, on x86-64.
 function(lh_find_nccl reason)
   set(${reason} "" PARENT_SCOPE)
@@ -32,7 +32,7 @@ function(lh_find_nccl reason)
     set(${reason} "${header} is not NCCL 2.28.9" PARENT_SCOPE)
     return()
   endif()
-  add_library(longhaul_nccl INTERFACE)
-  target_include_directories(longhaul_nccl SYSTEM INTERFACE ${LONGHAUL_NCCL_INCLUDE} ${LONGHAUL_CUDA_INCLUDE})
-  target_link_libraries(longhaul_nccl INTERFACE ${LONGHAUL_NCCL_LIBRARY} ${LONGHAUL_CUDART_LIBRARY})
+  add_library(nccl_library INTERFACE)
+  target_include_directories(nccl_library SYSTEM INTERFACE ${LONGHAUL_NCCL_INCLUDE} ${LONGHAUL_CUDA_INCLUDE})
+  target_link_libraries(nccl_library INTERFACE ${LONGHAUL_NCCL_LIBRARY} ${LONGHAUL_CUDART_LIBRARY})
 endfunction()
