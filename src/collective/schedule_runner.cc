@@ -42,7 +42,9 @@ std::string Describe(const Fingerprint& f) {
 
 // What a reader cannot see in a place, which is a hash.
 const char* HintOn(Fingerprint one, const Fingerprint& other) {
+  if (one.root == other.root) return "";
   one.root = other.root;
+  one.segment = other.segment;
   return one == other ? ": the blocks or the windows' offsets differ" : "";
 }
 
@@ -74,6 +76,7 @@ ScheduleRunner::ScheduleRunner(Engine& engine, const Topology& topology,
       by_rank_(static_cast<size_t>(topology.size()), nullptr) {
   ready_.reserve(kUsuallyReady);
   ended_.reserve(kMaxSegmentsInFlight);
+  idle_scratch_.reserve(kMaxSegmentsInFlight);
   active_.reserve(OperationTable::kSize);
 }
 
@@ -122,6 +125,7 @@ void ScheduleRunner::Start(Operation& operation, TimePoint /*now*/) {
     return;
   }
   Run* run = Take(&runs_, &idle_runs_);
+  run->segments.reserve(kMaxSegmentsInFlight);  // whatever it runs next
   run->operation = &operation;
   run->sequence = sequence;
   run->launched = run->ended = run->lent = 0;
@@ -181,7 +185,6 @@ Status ScheduleRunner::Prepare(Run& run) {
   const Result<OperationPlan> plan = Plan(call, *algorithm);
   if (!plan.ok()) return plan.status();
   run.plan = *plan;
-  run.segments.reserve(run.plan.in_flight());
   run.fingerprint.algorithm = static_cast<uint8_t>(*algorithm);
   run.fingerprint.segment = static_cast<uint32_t>(run.plan.segment_elements());
   return {};
