@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "collective/block_call.h"
 #include "collective/communicator_maker.h"
 #include "collective/context_impl.h"
 #include "collective/operation.h"
@@ -211,6 +212,17 @@ Result<Topology> TopologyOf(const std::vector<ProcessCard>& cards,
   return MakeTopology(members, file);
 }
 
+Status TooManyRequests() {
+  return {StatusCode::kExhausted,
+          Text("%d requests exist already: let go of those that are done",
+               Communicator::kMaxRequests)};
+}
+
+// A vector too long to count is told by its block.
+Window WholeVector(size_t block, Rank size) {
+  return {0, block * static_cast<size_t>(size)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Communicator>> Communicator::Create(
@@ -317,13 +329,7 @@ Request Communicator::AllReduce(const void* input, void* output, size_t count,
   }
   Operation* operation =
       impl_->Post({Collective::kAllReduce, type, op, in, out, count});
-  if (operation == nullptr) {
-    return Request(
-        Status(StatusCode::kExhausted,
-               Text("%d requests exist already: let go of those that "
-                    "are done",
-                    kMaxRequests)));
-  }
+  if (operation == nullptr) return Request(TooManyRequests());
   return Request(operation);
 }
 
@@ -345,16 +351,44 @@ Request Communicator::AllReduce(ConstBuffer input, Buffer output, DataType type,
                    op);
 }
 
+Request Communicator::AllGather(const void* input, void* output, size_t block,
+                                DataType type) {
+  return AllGather(input, output, block, WholeVector(block, size()), type);
+}
+
+Request Communicator::AllGather(const void* input, void* output, size_t block,
+                                Window window, DataType type) {
+  const Result<OperationCall> call = MakeBlockCall(
+      Collective::kAllGather,
+      {input, output, block, window, type, ReduceOp::kSum}, rank(), size());
+  if (!call.ok()) return Request(call.status());
+  Operation* operation = impl_->Post(*call);
+  if (operation == nullptr) return Request(TooManyRequests());
+  return Request(operation);
+}
+
+Request Communicator::ReduceScatter(const void* input, void* output,
+                                    size_t block, DataType type, ReduceOp op) {
+  return ReduceScatter(input, output, block, WholeVector(block, size()), type,
+                       op);
+}
+
+Request Communicator::ReduceScatter(const void* input, void* output,
+                                    size_t block, Window window, DataType type,
+                                    ReduceOp op) {
+  const Result<OperationCall> call =
+      MakeBlockCall(Collective::kReduceScatter,
+                    {input, output, block, window, type, op}, rank(), size());
+  if (!call.ok()) return Request(call.status());
+  Operation* operation = impl_->Post(*call);
+  if (operation == nullptr) return Request(TooManyRequests());
+  return Request(operation);
+}
+
 Request Communicator::Barrier() {
   Operation* operation = impl_->Post({Collective::kBarrier, DataType::kInt8,
                                       ReduceOp::kSum, nullptr, nullptr, 0});
-  if (operation == nullptr) {
-    return Request(
-        Status(StatusCode::kExhausted,
-               Text("%d requests exist already: let go of those that "
-                    "are done",
-                    kMaxRequests)));
-  }
+  if (operation == nullptr) return Request(TooManyRequests());
   return Request(operation);
 }
 
