@@ -11,10 +11,10 @@ import re
 import sys
 
 ROOT = pathlib.Path(sys.argv[1])
-TREE = r"(?:include|src|tests|benchmarks|tools|scripts|examples|docs|cmake)"
+TREE = r"(?:include|src|plugins|tests|benchmarks|tools|scripts|examples|docs|cmake)"
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-# Read by other programs of the tree than the library.
-OTHER_VARIABLES = {"LONGHAUL_LAB", "LONGHAUL_FUZZ_SECONDS", "LONGHAUL_FUZZ_BUILD", "LONGHAUL_"}
+# Read by others of the tree than the library.
+OTHER_VARIABLES = {"LONGHAUL_LAB", "LONGHAUL_FUZZ_SECONDS", "LONGHAUL_FUZZ_BUILD", "LONGHAUL_SITE_PLUGIN", "LONGHAUL_"}
 
 
 def documents():
@@ -66,9 +66,19 @@ def check_names(path, text, known, faults):
             faults.append(f"{path.relative_to(ROOT)}: no option {variable}")
 
 
+def check_nccl_variables(faults):
+    """What `longhaul nccl-conf` writes has its place in docs/nccl.md, or its reason in the file itself."""
+    advice = (ROOT / "plugins/nccl/advice/advice.cc").read_text()
+    document = (ROOT / "docs/nccl.md").read_text()
+    for variable in set(re.findall(r'"(LONGHAUL_[A-Z_]+)"', advice)):
+        if variable not in document:
+            faults.append(f"docs/nccl.md: no word of {variable}, which `longhaul nccl-conf` writes")
+
+
 def main():
     faults = []
     check_example(faults)
+    check_nccl_variables(faults)
     known = options()
     for path in documents():
         text = path.read_text()
