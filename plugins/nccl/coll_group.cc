@@ -117,4 +117,29 @@ Result<CollRequest*> CollGroup::AllReduce(const void* send, void* recv,
                 count * SizeOf(type));
 }
 
+Result<CollRequest*> CollGroup::AllGather(const void* send, void* recv,
+                                          size_t block, Window window) {
+  CollRequest* request = Free();
+  if (request == nullptr) return request;
+  return Follow(
+      request,
+      communicator_->AllGather(send, recv, block, window, DataType::kUint8),
+      window.count);
+}
+
+Result<CollRequest*> CollGroup::ReduceScatter(const void* send, void* recv,
+                                              size_t block, Window window,
+                                              DataType type, ReduceOp op) {
+  CollRequest* request = Free();
+  if (request == nullptr) return request;
+  const auto own = static_cast<size_t>(communicator_->rank()) * block;
+  const size_t begin = std::max<size_t>(window.offset, own);
+  const size_t end =
+      std::min<size_t>(window.offset + window.count, own + block);
+  return Follow(
+      request,
+      communicator_->ReduceScatter(send, recv, block, window, type, op),
+      begin < end ? (end - begin) * SizeOf(type) : 0);
+}
+
 }  // namespace longhaul::nccl

@@ -68,6 +68,14 @@ class CollGroup final : public NetObject {
   // Each lends its buffers until the request is over. Null: not now.
   Result<CollRequest*> AllReduce(const void* send, void* recv, size_t count,
                                  DataType type, ReduceOp op);
+  /// The group's bytes are ranks x `block`; fills `recv` with those of the
+  /// window. `send`: this rank's of them.
+  Result<CollRequest*> AllGather(const void* send, void* recv, size_t block,
+                                 Window window);
+  /// The reverse, in elements: `send` is a window's worth of contributions,
+  /// `recv` gets this rank's part of their reduction.
+  Result<CollRequest*> ReduceScatter(const void* send, void* recv, size_t block,
+                                     Window window, DataType type, ReduceOp op);
 
  private:
   CollGroup(uint64_t comm_id, std::unique_ptr<Communicator> communicator)

@@ -115,9 +115,12 @@ ResultCode Iallgather(void* coll_comm, void* send, int recv_parts,
                       size_t window_offset, size_t window_bytes,
                       void* /*send_mr*/, void** request) noexcept {
   *request = nullptr;
-  (void)coll_comm, (void)send, (void)recv_parts, (void)recv,
-      (void)bytes_per_rank, (void)window_offset, (void)window_bytes;
-  return ResultCode::kInvalidUsage;
+  if (recv_parts != 1) return ResultCode::kInvalidUsage;
+  return Give(
+      "iallgather",
+      static_cast<CollGroup*>(coll_comm)->AllGather(
+          send, recv->address, bytes_per_rank, {window_offset, window_bytes}),
+      request);
 }
 
 ResultCode Ireducescatter(void* coll_comm, int send_parts, abi::PieceV12* send,
@@ -126,10 +129,22 @@ ResultCode Ireducescatter(void* coll_comm, int send_parts, abi::PieceV12* send,
                           abi::TypeCode type, abi::OpCode op, void* /*recv_mr*/,
                           void** request) noexcept {
   *request = nullptr;
-  (void)coll_comm, (void)send, (void)send_parts, (void)recv,
-      (void)bytes_per_rank, (void)window_offset, (void)window_bytes, (void)type,
-      (void)op;
-  return ResultCode::kInvalidUsage;
+  const auto core_type = TypeOf(type);
+  const auto core_op = OpOf(op);
+  if (!core_type || !core_op || send_parts != 1) {
+    return ResultCode::kInvalidUsage;
+  }
+  const size_t size = SizeOf(*core_type);
+  if (bytes_per_rank % size != 0 || window_offset % size != 0 ||
+      window_bytes % size != 0) {
+    return ResultCode::kInvalidUsage;
+  }
+  return Give(
+      "ireducescatter",
+      static_cast<CollGroup*>(coll_comm)->ReduceScatter(
+          send->address, recv, bytes_per_rank / size,
+          {window_offset / size, window_bytes / size}, *core_type, *core_op),
+      request);
 }
 
 ResultCode Iflush(void* /*coll_comm*/, void* /*data*/, int /*size*/,
