@@ -45,7 +45,8 @@ class PipeSend final : public SendComm {
       : process_(process) {
     process_.engine().Call([&](TimePoint) {
       pipe_.emplace(process_.engine(), connection,
-                    process_.context().NextPipe(incarnation), cookie);
+                    process_.context().NextPipe(incarnation), cookie,
+                    process_.greeting());
     });
   }
   ~PipeSend() override {

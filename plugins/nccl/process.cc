@@ -65,6 +65,9 @@ Status Process::Open() {
   const Status opened = context_->OpenDoor(site_, *this);
   if (!opened.ok()) return opened;
   card_ = context_->Card(site_, wan_access_);
+  greeting_ = EncodeCard(card_);
+  // Without it a lost connection is opened again by the peer alone.
+  if (greeting_.size() > kLongestGreeting) greeting_.clear();
   Info("Using site %s%s, %s", site_.c_str(),
        wanted_site.empty() && file == nullptr
            ? " (set LONGHAUL_SITE or LONGHAUL_TOPOLOGY to tell sites apart)"
@@ -99,7 +102,10 @@ void Process::Unexpect(uint64_t cookie) {
   pipe_takers_.erase(cookie);
 }
 
-bool Process::OnPipe(PipeHub& hub, uint32_t number, uint64_t door) {
+bool Process::OnPipe(PipeHub& hub, uint32_t number, uint64_t door,
+                     std::span<const uint8_t> greeting) {
+  const Result<ProcessCard> card = DecodeCard(greeting);
+  if (card.ok()) context_->Learn(*card);
   const auto taker = pipe_takers_.find(door);
   if (taker == pipe_takers_.end()) return false;
   taker->second->TakePipe(hub, number);

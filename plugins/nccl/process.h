@@ -10,7 +10,9 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/intrusive_list.h"
 #include "collective/context_impl.h"
@@ -51,6 +53,8 @@ class Process final : private PipeAcceptor {
   uint64_t site_name() const { return site_name_; }
   bool wan_access() const { return wan_access_; }
   const ProcessCard& card() const { return card_; }
+  /// The card as pipes' greetings say it.
+  std::span<const uint8_t> greeting() const { return greeting_; }
   /// What leads to this process, and there to `cookie`.
   Handle HandleFor(uint64_t cookie) const;
   /// The card of the process a handle leads to, as far as a handle can say.
@@ -59,13 +63,15 @@ class Process final : private PipeAcceptor {
  private:
   Process() = default;
   Status Open();
-  bool OnPipe(PipeHub& hub, uint32_t number, uint64_t door) override;
+  bool OnPipe(PipeHub& hub, uint32_t number, uint64_t door,
+              std::span<const uint8_t> greeting) override;
 
   std::unique_ptr<Context::Impl> context_;
   std::string site_;
   uint64_t site_name_ = 0;
   bool wan_access_ = true;
   ProcessCard card_;
+  std::vector<uint8_t> greeting_;
   std::map<uint64_t, PipeTaker*> pipe_takers_;  ///< engine thread
 };
 

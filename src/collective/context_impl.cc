@@ -40,11 +40,12 @@ constexpr Duration kPollPause = 200 * kMicrosecond;
 }  // namespace
 
 // The connection to one process, and who opens it.
-class Context::Impl::Peer final : public FlowOpener {
+class Context::Impl::Peer final : public FlowOpener, public FlowSource {
  public:
   Peer(Impl& owner, ConnectionConfig config, bool same_site_in)
-      : connection(owner.engine_, owner.pool_, std::move(config)),
+      : connection(owner.engine_, owner.pool_, WithSource(config)),
         same_site(same_site_in),
+        inbox(config.inbox),
         owner_(owner) {
     if (owner.pipes_ != nullptr && !same_site) {
       pipes_.emplace(owner.engine_, connection, *owner.pipes_);
@@ -53,21 +54,23 @@ class Context::Impl::Peer final : public FlowOpener {
 
   void Open(TcpConnector::Config config) {
     left_ = config.flow_count;
+    any_ = false;
     connector_.emplace(owner_.engine_, std::move(config), *this, *owner_.log_);
   }
 
-  /// Have we called, rather than been called?
-  bool calls() const { return connector_.has_value(); }
+  /// Is a call of ours on its way?
+  bool calling() const { return connector_.has_value() && left_ > 0; }
   /// The peer's own call is taken in place of ours.
-  void StopCalling() { connector_.reset(); }
-  /// Has a call of ours been answered?
-  bool answered() const { return any_; }
+  void StopCalling() {
+    connector_.reset();
+    left_ = 0;
+  }
 
-  void FlowOpened(uint16_t /*flow*/, UniqueFd fd, const Hello& theirs,
+  void FlowOpened(uint16_t flow, UniqueFd fd, const Hello& theirs,
                   TimePoint now) override {
     any_ = true;
     --left_;
-    owner_.AddFlow(*this, std::move(fd), theirs, now);
+    owner_.AddFlow(*this, flow, std::move(fd), theirs, now);
   }
 
   void FlowFailed(uint16_t flow, const Status& why,
@@ -82,11 +85,26 @@ class Context::Impl::Peer final : public FlowOpener {
         Status(StatusCode::kUnreachable, why.text(), FaultScope::kConnection));
   }
 
+  // Both sides call, where they know whom: a process that is no more is told
+  // from a line that is cut by that its host refuses the call.
+  void Reopen(const Status& why, TimePoint /*now*/) override {
+    owner_.log_->Write(LogLevel::kWarn, "lost %s: %s; connecting again",
+                       connection.peer().c_str(), why.text().c_str());
+    if (card && !calling()) owner_.Call(*this, true);
+  }
+
   Connection connection;
   const bool same_site;
+  const InboxConfig inbox;
+  std::optional<ProcessCard> card;  ///< if known: where to call it
   uint32_t last_pipe = 0;
 
  private:
+  ConnectionConfig WithSource(ConnectionConfig config) {
+    config.source = this;
+    return config;
+  }
+
   Impl& owner_;
   std::optional<PipeHub> pipes_;
   std::optional<TcpConnector> connector_;
@@ -320,6 +338,7 @@ ConnectionConfig Context::Impl::ConfigFor(uint64_t incarnation, uint64_t line,
   config.outbox.retention_most =
       options_.wan_retention.value_or(kMostRetention);
   config.inbox.shared_credit = options_.wan_pool.value_or(kWanCredit);
+  config.reopen = options_.timeout.count();
   config.warm_up_bytes = options_.warmup.value_or(kWarmUp);
   config.pace = options_.wan_pace;
   config.line = line;
@@ -350,27 +369,45 @@ Connection& Context::Impl::ConnectionTo(const ProcessCard& card,
   std::unique_ptr<Peer>& entry = peers_[card.incarnation];
   if (entry != nullptr) return entry->connection;
   const bool self = card.incarnation == incarnation_;
-  const ConnectionConfig own =
-      ConfigFor(card.incarnation, line, peer, same_site || self);
-  entry = std::make_unique<Peer>(*this, own, same_site || self);
+  entry = std::make_unique<Peer>(
+      *this, ConfigFor(card.incarnation, line, peer, same_site || self),
+      same_site || self);
   if (self) {
     entry->connection.Welcome(kSiteCredit, kStreamReserve);
     entry->connection.AddFlow(
         std::make_unique<LoopbackEndpoint>(engine_, entry->connection), Now());
-  } else if (incarnation_ < card.incarnation || card.door.job != 0) {
-    // Of two processes that know each other the lower name calls, so that they
-    // do not both. Who has a door may not know us: calls may cross then, and
-    // Accept sorts it out.
-    TcpConnector::Config config = CallTo(
-        card, peer, same_site ? LinkClass::kSameSite : LinkClass::kOtherSite);
-    config.flow_count = same_site ? 1 : WanFlows(card);
-    config.hello.flows = config.flow_count;
-    config.hello.shared_credit = own.inbox.shared_credit;
-    config.hello.stream_reserve =
-        static_cast<uint32_t>(own.inbox.stream_reserve);
-    entry->Open(std::move(config));
+    return entry->connection;
+  }
+  entry->card = card;
+  // Of two processes that know each other the lower name calls, so that they do
+  // not both. Who has a door may not know us: calls may cross then, and Accept
+  // sorts it out.
+  if (incarnation_ < card.incarnation || card.door.job != 0) {
+    Call(*entry, false);
   }
   return entry->connection;
+}
+
+void Context::Impl::Call(Peer& peer, bool again) {
+  const ProcessCard& card = *peer.card;
+  TcpConnector::Config config =
+      CallTo(card, peer.connection.peer(),
+             peer.same_site ? LinkClass::kSameSite : LinkClass::kOtherSite);
+  config.flow_count = peer.same_site ? 1 : WanFlows(card);
+  config.hello.flows = config.flow_count;
+  config.hello.shared_credit = peer.inbox.shared_credit;
+  config.hello.stream_reserve =
+      static_cast<uint32_t>(peer.inbox.stream_reserve);
+  if (again) {
+    config.deadline = Now() + options_.timeout.count();
+    config.refusal_is_final = true;
+  }
+  peer.Open(std::move(config));
+}
+
+void Context::Impl::Learn(const ProcessCard& card) {
+  const auto peer = peers_.find(card.incarnation);
+  if (peer != peers_.end() && !peer->second->card) peer->second->card = card;
 }
 
 uint32_t Context::Impl::NextPipe(uint64_t incarnation) {
@@ -382,8 +419,8 @@ const Connection* Context::Impl::Find(uint64_t incarnation) const {
   return at == peers_.end() ? nullptr : &at->second->connection;
 }
 
-void Context::Impl::AddFlow(Peer& peer, UniqueFd fd, const Hello& theirs,
-                            TimePoint now) {
+void Context::Impl::AddFlow(Peer& peer, uint16_t flow, UniqueFd fd,
+                            const Hello& theirs, TimePoint now) {
   if (!peer.same_site) {
     // Little unsent in the kernel: acknowledgements and what is urgent need not
     // wait behind it, and a lost flow strands less.
@@ -395,7 +432,7 @@ void Context::Impl::AddFlow(Peer& peer, UniqueFd fd, const Hello& theirs,
   auto endpoint = std::make_unique<TcpEndpoint>(engine_, std::move(fd));
   TcpEndpoint& raw = *endpoint;
   peer.connection.Welcome(theirs.shared_credit, theirs.stream_reserve);
-  peer.connection.AddFlow(std::move(endpoint), now);
+  peer.connection.AddFlow(std::move(endpoint), now, flow);
   const Status watched = raw.SetSink(peer.connection);
   if (!watched.ok()) peer.connection.Break(watched);
 }
@@ -418,15 +455,15 @@ Result<Hello> Context::Impl::Accept(const Hello& theirs, TimePoint /*now*/) {
       ConfigFor(theirs.from, theirs.subject, peer, same_site);
   if (entry == nullptr) {
     entry = std::make_unique<Peer>(*this, own, same_site);
+    if (card != known_.end()) entry->card = card->second;
   }
-  if (entry->same_site != same_site || !entry->connection.status().ok() ||
-      entry->answered()) {
+  if (entry->same_site != same_site || !entry->connection.status().ok()) {
     return Status(StatusCode::kInvalidArgument,
                   "sites are not the same on both sides, or the connection "
-                  "is there already, or broken");
+                  "is broken");
   }
-  if (entry->calls()) {
-    // Both have called: the lower name's call is the one that counts.
+  if (entry->calling()) {
+    // Both call: the lower name's call is the one that counts.
     if (incarnation_ < theirs.from) {
       return Status(StatusCode::kExhausted, "our own call is on its way");
     }
@@ -444,7 +481,7 @@ void Context::Impl::Accepted(UniqueFd flow, const Hello& theirs,
     takers_.at(theirs.subject)->Take(std::move(flow), theirs, now);
     return;
   }
-  AddFlow(*peers_.at(theirs.from), std::move(flow), theirs, now);
+  AddFlow(*peers_.at(theirs.from), theirs.flow, std::move(flow), theirs, now);
 }
 
 // --- The end

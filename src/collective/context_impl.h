@@ -78,6 +78,9 @@ class Context::Impl final : private FlowAcceptor {
                                             FlowOpener& opener);
   /// Engine thread. A number for the next pipe to that process.
   uint32_t NextPipe(uint64_t incarnation);
+  /// Engine thread. The process of this card is one of ours: where to call it,
+  /// should its connection be lost.
+  void Learn(const ProcessCard& card);
 
   /// Engine thread. The connection to a process, opened if there is none. Null
   /// if the two have no address in common to try. `line` leads to its site.
@@ -107,9 +110,11 @@ class Context::Impl final : private FlowAcceptor {
                              const std::string& peer, bool same_site);
   TcpConnector::Config CallTo(const ProcessCard& card, const std::string& peer,
                               LinkClass link) const;
+  void Call(Peer& peer, bool again);
   HelloPolicy PolicyFor(const ProcessCard& card) const;
   Result<Hello> AcceptPrivate(const Hello& theirs);
-  void AddFlow(Peer& peer, UniqueFd fd, const Hello& theirs, TimePoint now);
+  void AddFlow(Peer& peer, uint16_t flow, UniqueFd fd, const Hello& theirs,
+               TimePoint now);
   void Close();
   bool CloseStep(TimePoint deadline);
 

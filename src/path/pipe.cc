@@ -1,6 +1,7 @@
 #include "path/pipe.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/check.h"
@@ -16,6 +17,7 @@ namespace {
 constexpr uint32_t kHubRank = 0;
 // What fingerprints say in place of a collective.
 constexpr uint8_t kPipeMessage = 0xff;
+constexpr size_t kDoorBytes = 8;
 
 MessageId IdOf(uint32_t pipe, uint64_t sequence) {
   return {kPipes, pipe, sequence, pipe, kHubRank, 0};
@@ -36,20 +38,22 @@ Status Closed() {
 // --- Sending
 
 OutPipe::OutPipe(Engine& engine, Connection& connection, uint32_t number,
-                 uint64_t door)
+                 uint64_t door, std::span<const uint8_t> greeting)
     : engine_(engine), connection_(connection), number_(number) {
-  LH_CHECK(number != kHubRank);
+  LH_CHECK(number != kHubRank && greeting.size() <= kLongestGreeting);
   for (Message& message : messages_) {
     message.pipe = this;
     message.listener = this;
     message.fingerprint = PipeFingerprint();
   }
   connection_.Attach(kPipes, number_, *this);
-  StoreLittle<uint64_t>(opening_.door.data(), door);
+  opening_.bytes.resize(kDoorBytes);
+  StoreLittle<uint64_t>(opening_.bytes.data(), door);
+  opening_.bytes.insert(opening_.bytes.end(), greeting.begin(), greeting.end());
   opening_.op.id = IdOf(number_, 0);
   opening_.op.fingerprint = PipeFingerprint();
-  opening_.op.data = opening_.door.data();
-  opening_.op.size = opening_.door.size();
+  opening_.op.data = opening_.bytes.data();
+  opening_.op.size = opening_.bytes.size();
   opening_.op.listener = this;
   connection_.Send(opening_.op);
 }
@@ -235,8 +239,10 @@ void PipeHub::Poll(uint32_t /*events*/, TimePoint /*now*/) {
     Row& row = rows_.at(number);
     row.op.id = IdOf(number, 0);
     row.op.fingerprint = PipeFingerprint();
-    row.op.data = row.door.data();
-    row.op.size = row.door.size();
+    row.opening_bytes.resize(kDoorBytes + kLongestGreeting);
+    row.op.data = row.opening_bytes.data();
+    row.op.size = row.opening_bytes.size();
+    row.op.at_most = true;
     row.op.listener = this;
     connection_.Recv(row.op);
   }
@@ -246,9 +252,15 @@ void PipeHub::Poll(uint32_t /*events*/, TimePoint /*now*/) {
   for (const MessageId& id : to_forget_) connection_.ForgetMessage(id);
   to_forget_.clear();
   for (const uint32_t number : opened_) {
-    const Row& row = rows_.at(number);
-    const auto door = LoadLittle<uint64_t>(row.door.data());
-    if (!row.shut && !acceptor_.OnPipe(*this, number, door)) Shut(number);
+    Row& row = rows_.at(number);
+    const std::vector<uint8_t> bytes = std::move(row.opening_bytes);
+    if (row.shut) continue;
+    const std::span opening = std::span(bytes).first(row.op.size);
+    const bool taken =
+        opening.size() >= kDoorBytes &&
+        acceptor_.OnPipe(*this, number, LoadLittle<uint64_t>(opening.data()),
+                         opening.subspan(kDoorBytes));
+    if (!taken) Shut(number);
   }
   opened_.clear();
 }

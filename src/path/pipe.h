@@ -28,6 +28,7 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <vector>
 
 #include "engine/command.h"
@@ -76,13 +77,15 @@ class PipeRequest : public Command {
 
 /// Requests a pipe may have under way.
 inline constexpr size_t kPipeRequests = 64;
+inline constexpr size_t kLongestGreeting = 2048;
 
 class OutPipe final : private MessageListener, private MessageObserver {
  public:
   /// Opens pipe `number` (not 0, used once per connection by this process) to
-  /// whoever waits behind `door` at the peer.
+  /// whoever waits behind `door` at the peer, who gets to read the `greeting`,
+  /// of at most kLongestGreeting bytes.
   OutPipe(Engine& engine, Connection& connection, uint32_t number,
-          uint64_t door);
+          uint64_t door, std::span<const uint8_t> greeting = {});
   ~OutPipe() override;
 
   /// Lends `size` bytes until the request is done. Null: too many are under
@@ -96,7 +99,7 @@ class OutPipe final : private MessageListener, private MessageObserver {
     void Run(TimePoint now) override { pipe->Hand(*this, now); }
   };
   struct Opening {
-    std::array<uint8_t, 8> door{};
+    std::vector<uint8_t> bytes;  ///< the door, then the greeting
     SendOp op;
   };
 
@@ -170,7 +173,8 @@ class PipeAcceptor {
   virtual ~PipeAcceptor() = default;
   /// A pipe to `door` is there. False: nobody is behind that door; what comes
   /// over the pipe is thrown away.
-  virtual bool OnPipe(PipeHub& hub, uint32_t number, uint64_t door) = 0;
+  virtual bool OnPipe(PipeHub& hub, uint32_t number, uint64_t door,
+                      std::span<const uint8_t> greeting) = 0;
 };
 
 /// The receiving ends of a connection's pipes.
@@ -190,11 +194,10 @@ class PipeHub final : private Pollable,
   friend class InPipe;
   struct Row {
     bool shut = false;
-    bool opening = true;  ///< its first message is on its way
     InPipe* pipe = nullptr;
-    RangeSet received;  ///< sequences
-    std::array<uint8_t, 8> door{};
-    RecvOp op;  ///< of the opening
+    RangeSet received;                   ///< sequences
+    std::vector<uint8_t> opening_bytes;  ///< while it is on its way
+    RecvOp op;                           ///< of the opening
   };
 
   void Join(uint32_t number, InPipe& pipe);

@@ -10,14 +10,16 @@ namespace {
 constexpr uint64_t kDoor = 0x1234567890abcdef;
 
 struct Acceptor final : PipeAcceptor {
-  bool OnPipe(PipeHub& hub, uint32_t number, uint64_t door) override {
-    came.push_back({&hub, number, door});
+  bool OnPipe(PipeHub& hub, uint32_t number, uint64_t door,
+              std::span<const uint8_t> greeting) override {
+    came.push_back({&hub, number, door, {greeting.begin(), greeting.end()}});
     return door == kDoor;
   }
   struct Came {
     PipeHub* hub;
     uint32_t number;
     uint64_t door;
+    std::vector<uint8_t> greeting;
   };
   std::vector<Came> came;
 };
@@ -75,6 +77,17 @@ TEST_F(Pipes, MessagesArriveInOrderWhateverTheirLength) {
         << i;
     EXPECT_TRUE(sends[i]->Done());
     EXPECT_TRUE(sends[i]->status().ok());
+  }
+}
+
+TEST_F(Pipes, TheAcceptorReadsTheGreeting) {
+  for (const size_t size : {size_t{0}, size_t{5}, kLongestGreeting}) {
+    const std::vector<uint8_t> greeting = Pattern(size, size);
+    const auto number = static_cast<uint32_t>(size + 1);
+    const OutPipe out(path.world.engine(0), *path.a.connection, number, kDoor,
+                      greeting);
+    Accept(number);
+    EXPECT_EQ(acceptor.came.back().greeting, greeting);
   }
 }
 
