@@ -23,9 +23,11 @@ template <typename T>
 T Combined(const World& world, ncclRedOp_t op, size_t index) {
   if (op == ncclAvg) {
     const int64_t sum = SumOf(world, index);
-    return std::is_integral_v<T>
-               ? static_cast<T>(sum / world.n_ranks)
-               : static_cast<T>(static_cast<double>(sum) / world.n_ranks);
+    if constexpr (std::is_integral_v<T>) {
+      return static_cast<T>(sum / world.n_ranks);
+    } else {
+      return static_cast<T>(sum) / static_cast<T>(world.n_ranks);
+    }
   }
   T result = Value<T>(0, index);
   for (int rank = 1; rank < world.n_ranks; ++rank) {
