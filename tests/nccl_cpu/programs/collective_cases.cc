@@ -9,7 +9,9 @@ namespace {
 
 std::vector<size_t> SizesUpTo(size_t max) {
   std::vector<size_t> sizes;
-  for (size_t count : {1, 3, 64, 1000, 4096, 65537, 262144, 1000003, 4194304}) {
+  constexpr size_t kSizes[] = {1,     3,      64,      1000,   4096,
+                               65537, 262144, 1000003, 4194304};
+  for (size_t count : kSizes) {
     if (count <= max) sizes.push_back(count);
   }
   return sizes;
