@@ -25,7 +25,7 @@ def start(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Pope
 def run(*arguments: str, env: dict[str, str] | None = None) -> tuple[int, str, str]:
     """Exit code, stdout, stderr."""
     process = start(*arguments, env=env)
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=300)
     return process.returncode, output, errors
 
 
@@ -125,7 +125,7 @@ class Timing(unittest.TestCase):
 class JobFromOutside(unittest.TestCase):
     def job(self, *arguments: str, **env: str) -> list[tuple[int, str, str]]:
         ranks = [start(*arguments, env=env | {"RANK": str(r), "WORLD_SIZE": "3"}) for r in range(3)]
-        found = [(*process.communicate(timeout=120), process.returncode) for process in ranks]
+        found = [(*process.communicate(timeout=300), process.returncode) for process in ranks]
         return [(code, output, errors) for output, errors, code in found]
 
     def test_ranks_meet_where_the_launcher_says(self) -> None:

@@ -55,7 +55,8 @@ NCCL_CPU_API cudaError_t cudaLaunchKernel(const void* symbol, dim3, dim3,
   return Fail(cudaErrorInvalidDeviceFunction);
 }
 NCCL_CPU_API cudaError_t cudaGetDriverEntryPointByVersion(
-    const char* symbol, void** out, unsigned, unsigned long long,
+    const char* symbol, void** out, unsigned,
+    unsigned long long,  // NOLINT(google-runtime-int): CUDA's type
     cudaDriverEntryPointQueryResult* status) {
   *out = DriverFunction(symbol);
   if (status != nullptr) {

@@ -143,7 +143,8 @@ NCCL_CPU_API cudaError_t cudaStreamIsCapturing(cudaStream_t,
   return cudaSuccess;
 }
 NCCL_CPU_API cudaError_t cudaStreamGetCaptureInfo(
-    cudaStream_t, cudaStreamCaptureStatus* status, unsigned long long* id,
+    cudaStream_t, cudaStreamCaptureStatus* status,
+    unsigned long long* id,  // NOLINT(google-runtime-int): CUDA's type
     cudaGraph_t* graph, const cudaGraphNode_t** dependencies,
     const cudaGraphEdgeData** edges, size_t* count) {
   *status = cudaStreamCaptureStatusNone;

@@ -81,8 +81,9 @@ FuncRow RowOfFunc(const int* row_to_id, int id) {
     return map;
   }();
   const auto found = by_id.find(id);
-  if (found == by_id.end())
+  if (found == by_id.end()) {
     Unsupported("device function " + std::to_string(id));
+  }
   return DecodeFuncRow(found->second);
 }
 

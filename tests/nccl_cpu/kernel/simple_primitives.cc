@@ -53,7 +53,7 @@ Task SimplePrimitives::Run(Move move, ssize_t source_index,
   count = std::max<ssize_t>(count, 0);
   const ssize_t room = step_size_ * config_.steps_per_slice;
   const ssize_t slice_size = std::max(
-      DivideUp<ssize_t>(count, 16 * config_.slices_per_chunk) * 16, room / 32);
+      DivideUp(count, ssize_t{16} * config_.slices_per_chunk) * 16, room / 32);
   ssize_t offset = 0;
   for (int slice = 0; slice < config_.slices_per_chunk; ++slice) {
     const ssize_t n = std::min(slice_size, count - offset);

@@ -9,7 +9,9 @@ namespace {
 
 std::vector<size_t> SizesUpTo(size_t max) {
   std::vector<size_t> sizes;
-  for (size_t count : {1, 3, 64, 1000, 4096, 65537, 262144, 1000003, 4194304}) {
+  constexpr size_t kSizes[] = {1,     3,      64,      1000,   4096,
+                               65537, 262144, 1000003, 4194304};
+  for (size_t count : kSizes) {
     if (count <= max) sizes.push_back(count);
   }
   return sizes;
@@ -23,9 +25,11 @@ template <typename T>
 T Combined(const World& world, ncclRedOp_t op, size_t index) {
   if (op == ncclAvg) {
     const int64_t sum = SumOf(world, index);
-    return std::is_integral_v<T>
-               ? static_cast<T>(sum / world.n_ranks)
-               : static_cast<T>(static_cast<double>(sum) / world.n_ranks);
+    if constexpr (std::is_integral_v<T>) {
+      return static_cast<T>(sum / world.n_ranks);
+    } else {
+      return static_cast<T>(sum) / static_cast<T>(world.n_ranks);
+    }
   }
   T result = Value<T>(0, index);
   for (int rank = 1; rank < world.n_ranks; ++rank) {

@@ -97,8 +97,9 @@ void MixedCase(const World& world, size_t max_count) {
   });
   max.Expect("grouped maximum", [&](size_t i) {
     int64_t most = 0;
-    for (int r = 0; r < world.n_ranks; ++r)
+    for (int r = 0; r < world.n_ranks; ++r) {
       most = std::max(most, ValueOf(r, i));
+    }
     return static_cast<float>(most);
   });
   constexpr int kChain = 10;

@@ -59,8 +59,10 @@ Settings ReadSettings(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("-m,--max-count", s.max_count,
                  "elements of the largest vector")
+      ->take_last()
       ->capture_default_str();
   app.add_option("-T,--timeout", s.timeout, "seconds for ranks that are forked")
+      ->take_last()
       ->capture_default_str();
   app.add_flag("-q,--quiet", s.quiet, "print nothing on success");
   app.add_flag("--time", s.time, "time one collective; prints a line of JSON");

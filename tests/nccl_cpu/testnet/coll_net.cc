@@ -96,8 +96,8 @@ class Mesh {
                            (receives[r].pending() ? POLLIN : 0);
         any = any || events != 0;
         // Negative descriptors are passed over.
-        polls.push_back(
-            {events != 0 ? fds_[r] : -1, static_cast<short>(events), 0});
+        polls.push_back({events != 0 ? fds_[r] : -1,
+                         static_cast<decltype(pollfd::events)>(events), 0});
       }
       if (!any) return true;
       if (poll(polls.data(), polls.size(), kPatienceMs) <= 0) return false;

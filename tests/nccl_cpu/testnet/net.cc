@@ -3,7 +3,7 @@
 // noticed. For tests only: one machine, no recovery. This is its point-to-point
 // half, coll_net.cc the other.
 //
-//   TESTNET_CORRUPT=n    flip a bit of the n-th message received
+//   TESTNET_CORRUPT=n    flip a bit in the n-th message of 1 KiB or more
 //   TESTNET_FAIL=n       let the n-th send fail
 //   TESTNET_PTR_CUDA=1   claim support for device pointers; with NCCL_CPU_GDR=1
 //                        NCCL then skips staging
@@ -85,7 +85,7 @@ class Connection {
   static void MaybeCorrupt(const Request& request) {
     static const uint64_t chosen = EnvironmentNumber("TESTNET_CORRUPT");
     static std::atomic<uint64_t> received{0};
-    if (request.size > 0 && ++received == chosen) {
+    if (request.size >= 1024 && ++received == chosen) {
       request.data[request.size / 2] ^= 0x10;
     }
   }
