@@ -72,10 +72,10 @@ Status Publish(const std::string& made, const std::string& path, bool replace) {
     return ::rename(made.c_str(), path.c_str()) == 0 ? Status() : Failed(path);
   }
   if (::link(made.c_str(), path.c_str()) != 0) {
-    const Status status = errno == EEXIST
-                              ? Status(StatusCode::kInvalidArgument,
-                                       path + " exists; --force replaces it")
-                              : Failed(path);
+    Status status = errno == EEXIST
+                        ? Status(StatusCode::kInvalidArgument,
+                                 path + " exists; --force replaces it")
+                        : Failed(path);
     ::unlink(made.c_str());
     return status;
   }
@@ -132,7 +132,7 @@ Status WriteNewFile(const std::string& path, const std::string& text,
         ::open(made.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode));
     if (!file.valid()) return Failed(path);
     if (!WriteAll(file.get(), text)) {
-      const Status status = Failed(path);
+      Status status = Failed(path);
       ::unlink(made.c_str());
       return status;
     }
