@@ -113,7 +113,7 @@ void Messages(benchmark::State& state, bool retain) {
   for ([[maybe_unused]] auto _ : state) {
     if (!line.Exchange(state.range(1) != 0)) state.SkipWithError("broken");
   }
-  const auto messages = static_cast<int64_t>(state.iterations() * kWindow);
+  const auto messages = state.iterations() * static_cast<int64_t>(kWindow);
   state.SetItemsProcessed(messages);
   state.SetBytesProcessed(messages * state.range(0));
 }

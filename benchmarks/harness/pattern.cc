@@ -74,7 +74,8 @@ struct Limits<double> {
 template <std::integral T>
 struct Limits<T> {
   static constexpr int64_t kWhole =
-      sizeof(T) >= 4 ? (int64_t{1} << 30) : std::numeric_limits<T>::max();
+      sizeof(T) >= 4 ? int64_t{1} << 30
+                     : static_cast<int64_t>(std::numeric_limits<T>::max());
 };
 
 template <typename T>

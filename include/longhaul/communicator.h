@@ -42,9 +42,10 @@ class Context {
 
   const Options& options() const;
 
+  class Impl;  ///< longhaul's own
+
  private:
   friend class Communicator;
-  class Impl;
   explicit Context(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
@@ -80,6 +81,12 @@ struct PeerCounters {
   std::chrono::nanoseconds min_rtt{0};
 };
 
+/// A stretch of a vector that is spread over the ranks, in elements.
+struct Window {
+  size_t offset = 0;
+  size_t count = 0;
+};
+
 /// One rank's handle. Thread-compatible: operations are issued by one thread
 /// at a time; their requests may be waited for on any.
 class Communicator {
@@ -112,6 +119,36 @@ class Communicator {
   /// The same, for memory of any kind: kUnsupported unless host memory.
   Request AllReduce(ConstBuffer input, Buffer output, DataType type,
                     ReduceOp op);
+
+  /// Every rank gets the vector of size() * block elements in which rank r's
+  /// input is elements r * block and on. `output` has the whole vector, `input`
+  /// has `block` elements and may be its place in the output, output + rank() *
+  /// block elements, but must not overlap it otherwise. Lent, in flight and
+  /// counted as AllReduce's.
+  Request AllGather(const void* input, void* output, size_t block,
+                    DataType type);
+  /// The same for a window of that vector: `output` has window.count elements,
+  /// `input` those of this rank's block that are in the window, if any, and may
+  /// be their place in the output. The window lies in the vector and is the
+  /// same on every rank.
+  Request AllGather(const void* input, void* output, size_t block,
+                    Window window, DataType type);
+
+  /// output[i] = input[rank() * block + i] of rank 0 op ... op that of the last
+  /// rank, for `block` elements: this rank's block of the vector of size() *
+  /// block elements that all ranks have put in, with the bits that AllReduce by
+  /// the hierarchical algorithm gives. `output` may be its place in the input,
+  /// input + rank() * block elements, but must not overlap it otherwise. Lent,
+  /// in flight and counted as AllReduce's.
+  Request ReduceScatter(const void* input, void* output, size_t block,
+                        DataType type, ReduceOp op);
+  /// The same for a window of that vector: `input` has window.count elements,
+  /// `output` those of this rank's block that are in the window, if any, and
+  /// may be their place in the input. The window lies in the vector and is the
+  /// same on every rank.
+  Request ReduceScatter(const void* input, void* output, size_t block,
+                        Window window, DataType type, ReduceOp op);
+
   /// Done once every rank has called it.
   Request Barrier();
 
@@ -125,6 +162,7 @@ class Communicator {
   std::vector<PeerCounters> Counters() const;
 
  private:
+  friend class CommunicatorMaker;
   class Impl;
   explicit Communicator(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "collective/block_call.h"
+#include "collective/communicator_maker.h"
 #include "collective/context_impl.h"
 #include "collective/operation.h"
 #include "collective/schedule_runner.h"
@@ -143,7 +145,8 @@ class Communicator::Impl final : public PeerDirectory {
     const std::string peer =
         Text("rank %d (%s:%u, site %s)", rank, card.host.c_str(), card.pid,
              topology_.NameOf(topology_.SiteOf(rank)).c_str());
-    return context_.ConnectionTo(card, peer, topology_.SameSite(self_, rank));
+    return context_.ConnectionTo(card, peer, topology_.SameSite(self_, rank),
+                                 PaceBoard::LineTo(card.site));
   }
 
   Context::Impl& context_;
@@ -209,6 +212,17 @@ Result<Topology> TopologyOf(const std::vector<ProcessCard>& cards,
   return MakeTopology(members, file);
 }
 
+Status TooManyRequests() {
+  return {StatusCode::kExhausted,
+          Text("%d requests exist already: let go of those that are done",
+               Communicator::kMaxRequests)};
+}
+
+// A vector too long to count is told by its block.
+Window WholeVector(size_t block, Rank size) {
+  return {0, block * static_cast<size_t>(size)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Communicator>> Communicator::Create(
@@ -239,28 +253,36 @@ Result<std::unique_ptr<Communicator>> Communicator::Create(
   Result<Context::Impl::Joined> joined =
       impl.Join(config.name, *rank, *size, *site, wan);
   if (!joined.ok()) return joined.status();
-  const Status same_file = CheckTopologyFiles(joined->cards);
+  return CommunicatorMaker::Make(impl, {*rank, joined->communicator,
+                                        config.algorithm.value_or(options.algo),
+                                        std::move(joined->cards)});
+}
+
+Result<std::unique_ptr<Communicator>> CommunicatorMaker::Make(
+    Context::Impl& context, Members members) {
+  const Status same_file = CheckTopologyFiles(members.cards);
   if (!same_file.ok()) return same_file;
-  Result<Topology> topology = TopologyOf(joined->cards, file);
+  Result<Topology> topology =
+      TopologyOf(members.cards, context.topology_file());
   if (!topology.ok()) return topology.status();
-  const Algorithm algorithm = config.algorithm.value_or(options.algo);
   const Result<Algorithm> chosen =
-      SelectAlgorithm(algorithm, 0, 1, *topology, {});
+      SelectAlgorithm(members.algorithm, 0, 1, *topology, {});
   if (!chosen.ok()) return chosen.status();
 
   std::unique_ptr<Communicator> communicator(
-      new Communicator(std::make_unique<Impl>(
-          impl, *rank, std::move(topology).value(), std::move(joined->cards),
-          joined->communicator, algorithm)));
+      new Communicator(std::make_unique<Communicator::Impl>(
+          context, members.self, std::move(topology).value(),
+          std::move(members.cards), members.communicator, members.algorithm)));
   // Opens the connections that are needed, and shows that all are there.
-  Status met = Meet(communicator, options.connect_timeout);
+  const std::chrono::nanoseconds patience = context.options().connect_timeout;
+  Status met = Meet(communicator, patience);
   if (met.ok() && communicator->site_count() > 1) {
     // The padding of the warm-up is gone when a barrier has passed behind it.
     const TimePoint end = Now() + kLongestWarmUp;
     while (!communicator->impl_->Warm() && Now() < end) {
       std::this_thread::sleep_for(kWarmUpPause);
     }
-    met = Meet(communicator, options.connect_timeout);
+    met = Meet(communicator, patience);
   }
   if (!met.ok()) return met;
   return communicator;
@@ -307,13 +329,7 @@ Request Communicator::AllReduce(const void* input, void* output, size_t count,
   }
   Operation* operation =
       impl_->Post({Collective::kAllReduce, type, op, in, out, count});
-  if (operation == nullptr) {
-    return Request(
-        Status(StatusCode::kExhausted,
-               Text("%d requests exist already: let go of those that "
-                    "are done",
-                    kMaxRequests)));
-  }
+  if (operation == nullptr) return Request(TooManyRequests());
   return Request(operation);
 }
 
@@ -335,16 +351,44 @@ Request Communicator::AllReduce(ConstBuffer input, Buffer output, DataType type,
                    op);
 }
 
+Request Communicator::AllGather(const void* input, void* output, size_t block,
+                                DataType type) {
+  return AllGather(input, output, block, WholeVector(block, size()), type);
+}
+
+Request Communicator::AllGather(const void* input, void* output, size_t block,
+                                Window window, DataType type) {
+  const Result<OperationCall> call = MakeBlockCall(
+      Collective::kAllGather,
+      {input, output, block, window, type, ReduceOp::kSum}, rank(), size());
+  if (!call.ok()) return Request(call.status());
+  Operation* operation = impl_->Post(*call);
+  if (operation == nullptr) return Request(TooManyRequests());
+  return Request(operation);
+}
+
+Request Communicator::ReduceScatter(const void* input, void* output,
+                                    size_t block, DataType type, ReduceOp op) {
+  return ReduceScatter(input, output, block, WholeVector(block, size()), type,
+                       op);
+}
+
+Request Communicator::ReduceScatter(const void* input, void* output,
+                                    size_t block, Window window, DataType type,
+                                    ReduceOp op) {
+  const Result<OperationCall> call =
+      MakeBlockCall(Collective::kReduceScatter,
+                    {input, output, block, window, type, op}, rank(), size());
+  if (!call.ok()) return Request(call.status());
+  Operation* operation = impl_->Post(*call);
+  if (operation == nullptr) return Request(TooManyRequests());
+  return Request(operation);
+}
+
 Request Communicator::Barrier() {
   Operation* operation = impl_->Post({Collective::kBarrier, DataType::kInt8,
                                       ReduceOp::kSum, nullptr, nullptr, 0});
-  if (operation == nullptr) {
-    return Request(
-        Status(StatusCode::kExhausted,
-               Text("%d requests exist already: let go of those that "
-                    "are done",
-                    kMaxRequests)));
-  }
+  if (operation == nullptr) return Request(TooManyRequests());
   return Request(operation);
 }
 

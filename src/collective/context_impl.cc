@@ -26,7 +26,7 @@ constexpr size_t kPoolLimit = size_t{16} << 30;
 constexpr uint32_t kSiteChunk = 1 << 20;
 constexpr uint32_t kWanChunk = 128 << 10;
 constexpr uint64_t kSiteCredit = 8 << 20;
-constexpr uint64_t kWanCredit = 16 << 20;
+constexpr uint64_t kWanCredit = 32 << 20;
 constexpr uint64_t kStreamReserve = 64 << 10;
 constexpr uint64_t kFirstRetention = 16 << 20;
 constexpr uint64_t kMostRetention = 64 << 20;
@@ -40,23 +40,37 @@ constexpr Duration kPollPause = 200 * kMicrosecond;
 }  // namespace
 
 // The connection to one process, and who opens it.
-class Context::Impl::Peer final : public FlowOpener {
+class Context::Impl::Peer final : public FlowOpener, public FlowSource {
  public:
   Peer(Impl& owner, ConnectionConfig config, bool same_site_in)
-      : connection(owner.engine_, owner.pool_, std::move(config)),
+      : connection(owner.engine_, owner.pool_, WithSource(config)),
         same_site(same_site_in),
-        owner_(owner) {}
+        inbox(config.inbox),
+        owner_(owner) {
+    if (owner.pipes_ != nullptr && !same_site) {
+      pipes_.emplace(owner.engine_, connection, *owner.pipes_);
+    }
+  }
 
   void Open(TcpConnector::Config config) {
     left_ = config.flow_count;
+    any_ = false;
     connector_.emplace(owner_.engine_, std::move(config), *this, *owner_.log_);
   }
 
-  void FlowOpened(uint16_t /*flow*/, UniqueFd fd, const Hello& theirs,
+  /// Is a call of ours on its way?
+  bool calling() const { return connector_.has_value() && left_ > 0; }
+  /// The peer's own call is taken in place of ours.
+  void StopCalling() {
+    connector_.reset();
+    left_ = 0;
+  }
+
+  void FlowOpened(uint16_t flow, UniqueFd fd, const Hello& theirs,
                   TimePoint now) override {
     any_ = true;
     --left_;
-    owner_.AddFlow(*this, std::move(fd), theirs, now);
+    owner_.AddFlow(*this, flow, std::move(fd), theirs, now);
   }
 
   void FlowFailed(uint16_t flow, const Status& why,
@@ -71,11 +85,28 @@ class Context::Impl::Peer final : public FlowOpener {
         Status(StatusCode::kUnreachable, why.text(), FaultScope::kConnection));
   }
 
+  // Both sides call, where they know whom: a process that is no more is told
+  // from a line that is cut by that its host refuses the call.
+  void Reopen(const Status& why, TimePoint /*now*/) override {
+    owner_.log_->Write(LogLevel::kWarn, "lost %s: %s; connecting again",
+                       connection.peer().c_str(), why.text().c_str());
+    if (card && !calling()) owner_.Call(*this, true);
+  }
+
   Connection connection;
   const bool same_site;
+  const InboxConfig inbox;
+  std::optional<ProcessCard> card;  ///< if known: where to call it
+  uint32_t last_pipe = 0;
 
  private:
+  ConnectionConfig WithSource(ConnectionConfig config) {
+    config.source = this;
+    return config;
+  }
+
   Impl& owner_;
+  std::optional<PipeHub> pipes_;
   std::optional<TcpConnector> connector_;
   uint16_t left_ = 0;
   bool any_ = false;
@@ -181,6 +212,21 @@ uint16_t Context::Impl::WanFlows(const ProcessCard& card) const {
 
 // --- Joining
 
+ProcessCard Context::Impl::Card(const std::string& site,
+                                bool wan_access) const {
+  ProcessCard own;
+  own.capabilities = bbr_ ? kBbr : 0;
+  own.incarnation = incarnation_;
+  own.pid = static_cast<uint32_t>(::getpid());
+  if (topology_file_) own.topology = topology_file_->Fingerprint();
+  own.door = door_;
+  own.wan_access = wan_access;
+  own.host = host_;
+  own.site = site;
+  own.addresses = listener_->addresses();
+  return own;
+}
+
 std::string Context::Impl::NextKey(const std::string& name, Rank rank) {
   const std::lock_guard lock(join_mutex_);
   return Text("%s#%d", name.c_str(), joins_[{name, rank}]++);
@@ -192,15 +238,7 @@ Result<Context::Impl::Joined> Context::Impl::Join(const std::string& name,
                                                   bool wan_access) {
   // Counted on every rank alike, also where it goes no further than this.
   const std::string key = NextKey(name, rank);
-  ProcessCard own;
-  own.capabilities = bbr_ ? kBbr : 0;
-  own.incarnation = incarnation_;
-  own.pid = static_cast<uint32_t>(::getpid());
-  if (topology_file_) own.topology = topology_file_->Fingerprint();
-  own.wan_access = wan_access;
-  own.host = host_;
-  own.site = site;
-  own.addresses = listener_->addresses();
+  const ProcessCard own = Card(site, wan_access);
   // Alone it sends no message, and needs no id of its own.
   if (size == 1) return Joined{0, {own}};
   if (options_.rendezvous.empty()) {
@@ -279,7 +317,7 @@ Status Context::Impl::EnterJob(uint64_t job, const SipKey& secret) {
 
 // --- Connections
 
-ConnectionConfig Context::Impl::ConfigFor(const ProcessCard& card,
+ConnectionConfig Context::Impl::ConfigFor(uint64_t incarnation, uint64_t line,
                                           const std::string& peer,
                                           bool same_site) {
   ConnectionConfig config;
@@ -287,7 +325,7 @@ ConnectionConfig Context::Impl::ConfigFor(const ProcessCard& card,
   config.timeout = options_.timeout.count();
   config.outbox.retain = config.inbox.acknowledge = !same_site;
   config.inbox.stream_reserve = kStreamReserve;
-  if (card.incarnation != incarnation_) config.board = &board_;
+  if (incarnation != incarnation_) config.board = &board_;
   if (same_site) {
     config.outbox.chunk_size = kSiteChunk;
     config.inbox.shared_credit = kSiteCredit;
@@ -300,44 +338,80 @@ ConnectionConfig Context::Impl::ConfigFor(const ProcessCard& card,
   config.outbox.retention_most =
       options_.wan_retention.value_or(kMostRetention);
   config.inbox.shared_credit = options_.wan_pool.value_or(kWanCredit);
+  config.reopen = options_.timeout.count();
   config.warm_up_bytes = options_.warmup.value_or(kWarmUp);
   config.pace = options_.wan_pace;
-  config.line = PaceBoard::LineTo(card.site);
+  config.line = line;
+  return config;
+}
+
+// How to call the process of a card. What of the hello concerns credit is the
+// caller's to say.
+TcpConnector::Config Context::Impl::CallTo(const ProcessCard& card,
+                                           const std::string& peer,
+                                           LinkClass link) const {
+  TcpConnector::Config config;
+  config.peer = peer;
+  config.addresses = card.addresses;
+  config.settings = FlowSettings();
+  config.policy = PolicyFor(card);
+  config.policy.peer = card.incarnation;
+  config.hello.link = link;
+  config.hello.flows = config.flow_count;
+  config.hello.subject = line_;
+  config.deadline = Now() + options_.connect_timeout.count();
   return config;
 }
 
 Connection& Context::Impl::ConnectionTo(const ProcessCard& card,
-                                        const std::string& peer,
-                                        bool same_site) {
+                                        const std::string& peer, bool same_site,
+                                        uint64_t line) {
   std::unique_ptr<Peer>& entry = peers_[card.incarnation];
   if (entry != nullptr) return entry->connection;
   const bool self = card.incarnation == incarnation_;
   entry = std::make_unique<Peer>(
-      *this, ConfigFor(card, peer, same_site || self), same_site || self);
+      *this, ConfigFor(card.incarnation, line, peer, same_site || self),
+      same_site || self);
   if (self) {
     entry->connection.Welcome(kSiteCredit, kStreamReserve);
     entry->connection.AddFlow(
         std::make_unique<LoopbackEndpoint>(engine_, entry->connection), Now());
-  } else if (incarnation_ < card.incarnation) {
-    // Of two processes the lower name calls, so that they do not both.
-    TcpConnector::Config config;
-    config.peer = peer;
-    config.addresses = card.addresses;
-    config.settings = FlowSettings();
-    config.policy = policy_;
-    config.policy.peer = card.incarnation;
-    config.flow_count = same_site ? 1 : WanFlows(card);
-    const ConnectionConfig own = ConfigFor(card, peer, same_site);
-    config.hello.link =
-        same_site ? LinkClass::kSameSite : LinkClass::kOtherSite;
-    config.hello.flows = config.flow_count;
-    config.hello.shared_credit = own.inbox.shared_credit;
-    config.hello.stream_reserve =
-        static_cast<uint32_t>(own.inbox.stream_reserve);
-    config.deadline = Now() + options_.connect_timeout.count();
-    entry->Open(std::move(config));
+    return entry->connection;
+  }
+  entry->card = card;
+  // Of two processes that know each other the lower name calls, so that they do
+  // not both. Who has a door may not know us: calls may cross then, and Accept
+  // sorts it out.
+  if (incarnation_ < card.incarnation || card.door.job != 0) {
+    Call(*entry, false);
   }
   return entry->connection;
+}
+
+void Context::Impl::Call(Peer& peer, bool again) {
+  const ProcessCard& card = *peer.card;
+  TcpConnector::Config config =
+      CallTo(card, peer.connection.peer(),
+             peer.same_site ? LinkClass::kSameSite : LinkClass::kOtherSite);
+  config.flow_count = peer.same_site ? 1 : WanFlows(card);
+  config.hello.flows = config.flow_count;
+  config.hello.shared_credit = peer.inbox.shared_credit;
+  config.hello.stream_reserve =
+      static_cast<uint32_t>(peer.inbox.stream_reserve);
+  if (again) {
+    config.deadline = Now() + options_.timeout.count();
+    config.refusal_is_final = true;
+  }
+  peer.Open(std::move(config));
+}
+
+void Context::Impl::Learn(const ProcessCard& card) {
+  const auto peer = peers_.find(card.incarnation);
+  if (peer != peers_.end() && !peer->second->card) peer->second->card = card;
+}
+
+uint32_t Context::Impl::NextPipe(uint64_t incarnation) {
+  return ++peers_.at(incarnation)->last_pipe;
 }
 
 const Connection* Context::Impl::Find(uint64_t incarnation) const {
@@ -345,8 +419,8 @@ const Connection* Context::Impl::Find(uint64_t incarnation) const {
   return at == peers_.end() ? nullptr : &at->second->connection;
 }
 
-void Context::Impl::AddFlow(Peer& peer, UniqueFd fd, const Hello& theirs,
-                            TimePoint now) {
+void Context::Impl::AddFlow(Peer& peer, uint16_t flow, UniqueFd fd,
+                            const Hello& theirs, TimePoint now) {
   if (!peer.same_site) {
     // Little unsent in the kernel: acknowledgements and what is urgent need not
     // wait behind it, and a lost flow strands less.
@@ -358,31 +432,43 @@ void Context::Impl::AddFlow(Peer& peer, UniqueFd fd, const Hello& theirs,
   auto endpoint = std::make_unique<TcpEndpoint>(engine_, std::move(fd));
   TcpEndpoint& raw = *endpoint;
   peer.connection.Welcome(theirs.shared_credit, theirs.stream_reserve);
-  peer.connection.AddFlow(std::move(endpoint), now);
+  peer.connection.AddFlow(std::move(endpoint), now, flow);
   const Status watched = raw.SetSink(peer.connection);
   if (!watched.ok()) peer.connection.Break(watched);
 }
 
 Result<Hello> Context::Impl::Accept(const Hello& theirs, TimePoint /*now*/) {
+  if ((theirs.flags & Hello::kPrivate) != 0) return AcceptPrivate(theirs);
   const auto card = known_.find(theirs.from);
-  if (card == known_.end()) {
+  if (card == known_.end() && pipes_ == nullptr) {
     // It is ahead of us: its communicator is not known here yet.
     return Status(StatusCode::kExhausted, "not known yet");
   }
   const bool same_site = theirs.link == LinkClass::kSameSite;
   std::unique_ptr<Peer>& entry = peers_[theirs.from];
+  const std::string peer =
+      card == known_.end()
+          ? Text("process %016llx",
+                 static_cast<unsigned long long>(theirs.from))
+          : Text("%s:%u", card->second.host.c_str(), card->second.pid);
+  const ConnectionConfig own =
+      ConfigFor(theirs.from, theirs.subject, peer, same_site);
   if (entry == nullptr) {
-    const std::string peer =
-        Text("%s:%u", card->second.host.c_str(), card->second.pid);
-    entry = std::make_unique<Peer>(
-        *this, ConfigFor(card->second, peer, same_site), same_site);
+    entry = std::make_unique<Peer>(*this, own, same_site);
+    if (card != known_.end()) entry->card = card->second;
   }
   if (entry->same_site != same_site || !entry->connection.status().ok()) {
     return Status(StatusCode::kInvalidArgument,
                   "sites are not the same on both sides, or the connection "
                   "is broken");
   }
-  const ConnectionConfig own = ConfigFor(card->second, "", same_site);
+  if (entry->calling()) {
+    // Both call: the lower name's call is the one that counts.
+    if (incarnation_ < theirs.from) {
+      return Status(StatusCode::kExhausted, "our own call is on its way");
+    }
+    entry->StopCalling();
+  }
   Hello answer;
   answer.shared_credit = own.inbox.shared_credit;
   answer.stream_reserve = static_cast<uint32_t>(own.inbox.stream_reserve);
@@ -391,7 +477,11 @@ Result<Hello> Context::Impl::Accept(const Hello& theirs, TimePoint /*now*/) {
 
 void Context::Impl::Accepted(UniqueFd flow, const Hello& theirs,
                              TimePoint now) {
-  AddFlow(*peers_.at(theirs.from), std::move(flow), theirs, now);
+  if ((theirs.flags & Hello::kPrivate) != 0) {
+    takers_.at(theirs.subject)->Take(std::move(flow), theirs, now);
+    return;
+  }
+  AddFlow(*peers_.at(theirs.from), theirs.flow, std::move(flow), theirs, now);
 }
 
 // --- The end

@@ -21,11 +21,19 @@
 #include "engine/engine.h"
 #include "memory/block_pool.h"
 #include "path/connection.h"
+#include "path/pipe.h"
 #include "topology/topology_file.h"
 #include "transport/tcp/tcp_connector.h"
 #include "transport/tcp/tcp_listener.h"
 
 namespace longhaul {
+
+/// Gets the private flows that are for one subject. Engine thread.
+class PrivateFlowTaker {
+ public:
+  virtual ~PrivateFlowTaker() = default;
+  virtual void Take(UniqueFd flow, const Hello& theirs, TimePoint now) = 0;
+};
 
 class Context::Impl final : private FlowAcceptor {
  public:
@@ -48,16 +56,43 @@ class Context::Impl final : private FlowAcceptor {
   Result<Joined> Join(const std::string& name, Rank rank, Rank size,
                       const std::string& site, bool wan_access);
 
+  // --- Processes that reach each other by cards that came another way than a
+  // rendezvous (NCCL's handles): context_door.cc.
+
+  /// Lets in whoever has this process's card. Once, before any other call;
+  /// `site` is this process's, `pipes` hears of the pipes that peers open and
+  /// must outlive the context.
+  Status OpenDoor(const std::string& site, PipeAcceptor& pipes);
+  /// What this process says of itself to others.
+  ProcessCard Card(const std::string& site, bool wan_access) const;
+  const std::optional<SipKey>& secret() const { return secret_file_key_; }
+  /// The addresses of a rendezvous in this process, which is there from the
+  /// first call on. Its key is the door's.
+  Result<std::vector<Address>> OpenRendezvous();
+  /// Engine thread. Private flows for `subject` go to `taker`, until it leaves.
+  void Expect(uint64_t subject, PrivateFlowTaker& taker);
+  void Unexpect(uint64_t subject);
+  /// Engine thread. Opens a private flow to a process of the same site.
+  std::unique_ptr<TcpConnector> OpenPrivate(const ProcessCard& to,
+                                            uint64_t subject,
+                                            FlowOpener& opener);
+  /// Engine thread. A number for the next pipe to that process.
+  uint32_t NextPipe(uint64_t incarnation);
+  /// Engine thread. The process of this card is one of ours: where to call it,
+  /// should its connection be lost.
+  void Learn(const ProcessCard& card);
+
   /// Engine thread. The connection to a process, opened if there is none. Null
-  /// if the two have no address in common to try.
+  /// if the two have no address in common to try. `line` leads to its site.
   Connection& ConnectionTo(const ProcessCard& card, const std::string& peer,
-                           bool same_site);
+                           bool same_site, uint64_t line);
   /// Engine thread. Null if there is none.
   const Connection* Find(uint64_t incarnation) const;
 
  private:
   /// Capability bit of cards: BBR may be asked for on this host.
   static constexpr uint64_t kBbr = 1;
+  uint64_t line_ = 0;  ///< to this process's site, as others know it
 
   class Peer;
 
@@ -71,9 +106,15 @@ class Context::Impl final : private FlowAcceptor {
   Status EnterJob(uint64_t job, const SipKey& secret);
   TcpSettings FlowSettings() const;
   uint16_t WanFlows(const ProcessCard& card) const;
-  ConnectionConfig ConfigFor(const ProcessCard& card, const std::string& peer,
-                             bool same_site);
-  void AddFlow(Peer& peer, UniqueFd fd, const Hello& theirs, TimePoint now);
+  ConnectionConfig ConfigFor(uint64_t incarnation, uint64_t line,
+                             const std::string& peer, bool same_site);
+  TcpConnector::Config CallTo(const ProcessCard& card, const std::string& peer,
+                              LinkClass link) const;
+  void Call(Peer& peer, bool again);
+  HelloPolicy PolicyFor(const ProcessCard& card) const;
+  Result<Hello> AcceptPrivate(const Hello& theirs);
+  void AddFlow(Peer& peer, uint16_t flow, UniqueFd fd, const Hello& theirs,
+               TimePoint now);
   void Close();
   bool CloseStep(TimePoint deadline);
 
@@ -101,6 +142,9 @@ class Context::Impl final : private FlowAcceptor {
   // Engine thread only.
   std::map<uint64_t, ProcessCard> known_;  ///< by incarnation
   PaceBoard board_;
+  Door door_;
+  PipeAcceptor* pipes_ = nullptr;                 ///< null: the door is closed
+  std::map<uint64_t, PrivateFlowTaker*> takers_;  ///< by subject
   std::map<uint64_t, std::unique_ptr<Peer>> peers_;
 };
 

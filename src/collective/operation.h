@@ -16,6 +16,7 @@
 
 #include "base/intrusive_list.h"
 #include "base/time.h"
+#include "collective/schedule.h"
 #include "engine/command.h"
 #include "transport/chunk.h"
 
@@ -24,10 +25,10 @@ namespace longhaul {
 class OperationTable;
 class ScheduleRunner;
 
-/// The values appear on the wire, in fingerprints.
-enum class Collective : uint8_t { kAllReduce = 0, kBarrier = 1 };
-
-/// What a caller asked for.
+/// What a caller asked for. All-gather and reduce-scatter are about a window of
+/// `count` elements, from element `offset` of a vector of one block of `block`
+/// elements per rank: output of the one and input of the other; the other side
+/// is where this rank's block meets the window (BlockInWindow, pattern.h).
 struct OperationCall {
   Collective collective = Collective::kAllReduce;
   DataType type = DataType::kInt8;
@@ -35,6 +36,8 @@ struct OperationCall {
   const uint8_t* input = nullptr;
   uint8_t* output = nullptr;
   uint64_t count = 0;
+  uint64_t block = 0;
+  uint64_t offset = 0;
 };
 
 struct OperationListTag {};

@@ -44,6 +44,16 @@ constexpr Interval Overlap(Interval a, Interval b) {
   return {begin, end > begin ? end : begin};
 }
 
+/// Where rank `rank`'s block meets a window of a vector of one block of `block`
+/// elements per rank, counted from the window's start; empty if it does not.
+/// rank * block is below 2^64.
+constexpr Interval BlockInWindow(uint64_t block, uint64_t rank,
+                                 Interval window) {
+  const Interval met = Overlap({rank * block, rank * block + block}, window);
+  if (met.count() == 0) return {};
+  return {met.begin - window.begin, met.end - window.begin};
+}
+
 /// The parts of a cut in `others` whose fractions of the whole overlap part
 /// `part` of a cut in `parts`, as [begin, end). Never empty.
 constexpr Interval PartsMeeting(uint64_t part, uint64_t parts,

@@ -13,7 +13,7 @@ namespace {
 constexpr uint32_t kMagic = 0x4350484cu;  // "LHPC"
 constexpr size_t kChecksumAt = 4;
 constexpr size_t kBodyAt = 8;
-constexpr size_t kFixedSize = 44;  // up to the names
+constexpr size_t kFixedSize = 68;  // up to the names
 constexpr size_t kAddressSize = 20;
 constexpr uint8_t kWanAccess = 1;
 
@@ -73,6 +73,8 @@ std::vector<uint8_t> EncodeCard(const ProcessCard& card) {
   p[34] = static_cast<uint8_t>(site);
   p[35] = static_cast<uint8_t>(addresses);
   StoreLittle<uint64_t>(p + 36, card.topology);
+  StoreLittle<uint64_t>(p + 44, card.door.job);
+  std::copy(card.door.key.begin(), card.door.key.end(), p + 52);
   p = std::copy_n(card.host.begin(), host, p + kFixedSize);
   p = std::copy_n(card.site.begin(), site, p);
   for (size_t i = 0; i < addresses; ++i, p += kAddressSize) {
@@ -106,6 +108,8 @@ Result<ProcessCard> DecodeCard(std::span<const uint8_t> bytes) {
   card.pid = LoadLittle<uint32_t>(p + 28);
   card.wan_access = (p[32] & kWanAccess) != 0;
   card.topology = LoadLittle<uint64_t>(p + 36);
+  card.door.job = LoadLittle<uint64_t>(p + 44);
+  std::copy_n(p + 52, card.door.key.size(), card.door.key.begin());
   const char* names = reinterpret_cast<const char*>(p + kFixedSize);
   card.host.assign(names, host);
   card.site.assign(names + host, site);

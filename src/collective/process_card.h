@@ -13,8 +13,17 @@
 #include <vector>
 
 #include "base/address.h"
+#include "base/siphash.h"
 
 namespace longhaul {
+
+/// By what a process lets in those that did not meet it at a rendezvous: they
+/// have its card from elsewhere (NCCL's handles), and that is their proof.
+struct Door {
+  uint64_t job = 0;  ///< nonce to greet with; 0: the job's own, no door
+  SipKey key{};      ///< zero: that of the secret file
+  bool operator==(const Door&) const = default;
+};
 
 struct ProcessCard {
   uint16_t version_min = 1;  ///< protocol versions spoken (hello.h)
@@ -22,7 +31,8 @@ struct ProcessCard {
   uint64_t capabilities = 0;
   uint64_t incarnation = 0;  ///< random name of this process, not 0
   uint32_t pid = 0;
-  uint64_t topology = 0;           ///< TopologyFile::Fingerprint; 0: no file
+  uint64_t topology = 0;  ///< TopologyFile::Fingerprint; 0: no file
+  Door door;
   bool wan_access = true;          ///< it can reach other sites itself
   std::string host;                ///< at most kMaxCardName bytes, as is
   std::string site;                ///< the same; empty: not said

@@ -1,6 +1,6 @@
 // A collective as data: what one rank sends, receives, adds and copies, and
-// what must come first. Pure builders make a Schedule (ring.h,
-// hierarchical.h), symbolic.h checks it, cost.h prices it, and
+// what must come first. Pure builders make a Schedule (ring.h, hierarchical.h,
+// all_gather.h, reduce_scatter.h), symbolic.h checks it, cost.h prices it, and
 // schedule_runner.h plays it.
 //
 // A schedule covers one segment: offsets are in elements from the segment's
@@ -8,9 +8,13 @@
 // element type, and calls in place as well as out of place. It is therefore
 // valid when input and output are the same memory: a step that writes a part
 // of the output depends on every step that still reads that part of the input.
+// Where input and output of an operation differ in length, a segment lies in
+// one rank's block, and what is said here holds for that block
+// (operation_plan.h).
 //
-// Every message of the pattern is in the schedule, empty ones too: they carry
-// the fingerprint and the dependence on every rank, however short the vector.
+// Every message of an all-reduce's pattern is in its schedule, empty ones too:
+// they carry the fingerprint and the dependence on every rank, however short
+// the vector. Other collectives run one of no elements beside their own.
 //
 // Values; thread-compatible.
 #pragma once
@@ -23,6 +27,14 @@
 #include <vector>
 
 namespace longhaul {
+
+/// The values appear on the wire, in fingerprints.
+enum class Collective : uint8_t {
+  kAllReduce = 0,
+  kBarrier = 1,
+  kAllGather = 2,
+  kReduceScatter = 3,
+};
 
 enum class StepKind : uint8_t {
   kSend,  ///< sources[0] goes to `peer` as message `message`

@@ -43,6 +43,10 @@ class ScheduleBuilder {
     return Add({.kind = StepKind::kReduce, .final = final, .target = target},
                sources, after);
   }
+  Index Copy(Extent target, Extent source, Dependencies after) {
+    return Add({.kind = StepKind::kCopy, .target = target},
+               std::span(&source, 1), after);
+  }
 
   Schedule Take() { return std::move(schedule_); }
 

@@ -1,70 +1,65 @@
 #include "collective/schedule_cache.h"
 
-#include <algorithm>
-
+#include "base/check.h"
+#include "collective/all_gather.h"
 #include "collective/hierarchical.h"
+#include "collective/reduce_scatter.h"
 #include "collective/ring.h"
-#include "collective/selector.h"
 
 namespace longhaul {
-namespace {
-
-ReadySchedule Ready(Schedule schedule) {
-  Successors successors = SuccessorsOf(schedule);
-  return {std::move(schedule), std::move(successors)};
-}
-
-}  // namespace
 
 ScheduleCache::ScheduleCache(const Topology& topology, Rank self,
-                             SegmentOptions options, size_t capacity)
-    : topology_(topology), self_(self), options_(options), capacity_(capacity) {
-  entries_.reserve(capacity_);
+                             size_t capacity)
+    : topology_(topology), self_(self), capacity_(capacity) {}
+
+size_t ScheduleCache::HashShape::operator()(const Shape& shape) const {
+  const uint64_t kind = static_cast<uint64_t>(shape.collective) << 8 |
+                        static_cast<uint64_t>(shape.algorithm);
+  const uint64_t root = static_cast<uint32_t>(shape.root);
+  uint64_t hash = (shape.count * 0x9e3779b97f4a7c15u) ^ (root << 16 | kind);
+  hash *= 0xbf58476d1ce4e5b9u;
+  return hash ^ (hash >> 32);
 }
 
-Result<ScheduleCache::Hold> ScheduleCache::Get(const Shape& shape) {
+ScheduleCache::Hold ScheduleCache::Get(const Shape& shape) {
   ++uses_;
-  for (const auto& entry : entries_) {
-    if (entry->shape != shape) continue;
-    entry->last_used = uses_;
-    return Hold(entry.get());
+  auto at = entries_.find(shape);
+  if (at == entries_.end()) {
+    MakeRoom();
+    auto entry = std::make_unique<Entry>();
+    entry->ready.schedule = Build(shape);
+    entry->ready.successors = SuccessorsOf(entry->ready.schedule);
+    at = entries_.emplace(shape, std::move(entry)).first;
   }
-  Result<PlannedAllReduce> planned = Plan(shape);
-  if (!planned.ok()) return planned.status();
-  MakeRoom();
-  entries_.push_back(std::make_unique<Entry>(
-      Entry{shape, uses_, 0, std::move(planned).value()}));
-  return Hold(entries_.back().get());
+  at->second->last_used = uses_;
+  return Hold(at->second.get());
 }
 
-Schedule ScheduleCache::Build(Algorithm algorithm, uint64_t count) const {
-  return algorithm == Algorithm::kRing
-             ? BuildRingAllReduce(count, topology_, self_)
-             : BuildHierarchicalAllReduce(count, topology_, self_);
-}
-
-Result<PlannedAllReduce> ScheduleCache::Plan(const Shape& shape) const {
-  Status buildable = CheckBuildable(topology_, shape.algorithm);
-  if (!buildable.ok()) return buildable;
-  const Result<SegmentPlan> plan = PlanSegments(
-      shape.count, shape.element_size, topology_, shape.algorithm, options_);
-  if (!plan.ok()) return plan.status();
-  PlannedAllReduce planned;
-  planned.plan = *plan;
-  planned.full = Ready(Build(shape.algorithm, plan->segment_elements));
-  const uint64_t last = plan->CountOf(plan->segments - 1);
-  if (last != plan->segment_elements) {
-    planned.tail = Ready(Build(shape.algorithm, last));
+Schedule ScheduleCache::Build(const Shape& shape) const {
+  const Rails rails = RailsFor(shape.count, topology_);
+  switch (shape.collective) {
+    case Collective::kAllGather:
+      return BuildAllGather(shape.count, topology_, shape.root, self_, rails);
+    case Collective::kReduceScatter:
+      return BuildReduceScatter(shape.count, topology_, shape.root, self_,
+                                rails);
+    case Collective::kAllReduce:
+    case Collective::kBarrier:
+      break;
   }
-  return planned;
+  LH_CHECK(shape.algorithm != Algorithm::kAuto);
+  return shape.algorithm == Algorithm::kRing
+             ? BuildRingAllReduce(shape.count, topology_, self_)
+             : BuildHierarchicalAllReduce(shape.count, topology_, self_);
 }
 
 void ScheduleCache::MakeRoom() {
   while (entries_.size() >= capacity_) {
     auto oldest = entries_.end();
     for (auto i = entries_.begin(); i != entries_.end(); ++i) {
-      if ((*i)->holders > 0) continue;
-      if (oldest == entries_.end() || (*i)->last_used < (*oldest)->last_used) {
+      if (i->second->holders > 0) continue;
+      if (oldest == entries_.end() ||
+          i->second->last_used < oldest->second->last_used) {
         oldest = i;
       }
     }

@@ -1,32 +1,21 @@
-// The plans and schedules of the shapes lately used, ready to run: a training
-// step repeats the same few shapes, so after the first step nothing is built.
+// The schedules of the shapes lately used, ready to run: a training step
+// repeats the same few shapes, so after the first step nothing is built.
 //
 // Thread-compatible.
 #pragma once
 
-#include <longhaul/options.h>
-#include <longhaul/status.h>
-
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
 #include <utility>
-#include <vector>
 
+#include "collective/operation_plan.h"
 #include "collective/schedule.h"
-#include "collective/segment_plan.h"
 #include "collective/successors.h"
 #include "topology/topology.h"
 
 namespace longhaul {
-
-/// What a schedule depends on. Type and operator do not enter, but for the
-/// element's size, which decides how the vector is cut.
-struct Shape {
-  uint64_t count = 0;
-  size_t element_size = 0;
-  Algorithm algorithm = Algorithm::kAuto;  ///< one that is buildable
-  friend bool operator==(const Shape&, const Shape&) = default;
-};
 
 /// A schedule with what its runner needs.
 struct ReadySchedule {
@@ -34,28 +23,15 @@ struct ReadySchedule {
   Successors successors;
 };
 
-/// One rank's part in an all-reduce of a shape.
-struct PlannedAllReduce {
-  SegmentPlan plan;
-  ReadySchedule full;  ///< of segments of plan.segment_elements
-  ReadySchedule tail;  ///< of the last one, if it is shorter; else no steps
-
-  const ReadySchedule& Of(uint64_t segment) const {
-    const bool last = segment + 1 == plan.segments;
-    return last && !tail.schedule.steps.empty() ? tail : full;
-  }
-};
-
 class ScheduleCache {
   struct Entry {
-    Shape shape;
     uint64_t last_used = 0;
     uint32_t holders = 0;
-    PlannedAllReduce planned;
+    ReadySchedule ready;
   };
 
  public:
-  /// Keeps a plan from being dropped. Must not outlive the cache.
+  /// Keeps a schedule from being dropped. Must not outlive the cache.
   class Hold {
    public:
     Hold(Hold&& other) noexcept : entry_(std::exchange(other.entry_, {})) {}
@@ -66,8 +42,8 @@ class ScheduleCache {
     ~Hold() {
       if (entry_ != nullptr) --entry_->holders;
     }
-    const PlannedAllReduce& operator*() const { return entry_->planned; }
-    const PlannedAllReduce* operator->() const { return &entry_->planned; }
+    const ReadySchedule& operator*() const { return entry_->ready; }
+    const ReadySchedule* operator->() const { return &entry_->ready; }
 
    private:
     friend class ScheduleCache;
@@ -75,32 +51,35 @@ class ScheduleCache {
     Entry* entry_;
   };
 
-  static constexpr size_t kDefaultCapacity = 64;
+  /// Windows of a vector need a few shapes per rank (operation_plan.h).
+  static constexpr size_t kDefaultCapacity = 1024;
 
   /// For rank `self` of `topology`, which must outlive the cache.
-  ScheduleCache(const Topology& topology, Rank self, SegmentOptions options,
+  ScheduleCache(const Topology& topology, Rank self,
                 size_t capacity = kDefaultCapacity);
 
-  /// The plan of a shape, built if it is not there. A plan that is there costs
-  /// no allocation. What was used longest ago goes first when there are more
-  /// than `capacity`; what is held stays, even beyond that. Faults: as
-  /// PlanSegments and CheckBuildable.
-  Result<Hold> Get(const Shape& shape);
+  /// The schedule of a shape whose algorithm is buildable (CheckBuildable),
+  /// built if it is not there. One that is there costs no allocation. What was
+  /// used longest ago goes first when there are more than `capacity`; what is
+  /// held stays, even beyond that.
+  Hold Get(const Shape& shape);
 
   /// Shapes in the cache.
   size_t size() const { return entries_.size(); }
 
  private:
-  Result<PlannedAllReduce> Plan(const Shape& shape) const;
-  Schedule Build(Algorithm algorithm, uint64_t count) const;
+  struct HashShape {
+    size_t operator()(const Shape& shape) const;
+  };
+
+  Schedule Build(const Shape& shape) const;
   void MakeRoom();
 
   const Topology& topology_;
   Rank self_;
-  SegmentOptions options_;
   size_t capacity_;
   uint64_t uses_ = 0;
-  std::vector<std::unique_ptr<Entry>> entries_;
+  std::unordered_map<Shape, std::unique_ptr<Entry>, HashShape> entries_;
 };
 
 }  // namespace longhaul

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/fnv1a.h"
 #include "base/text.h"
 #include "collective/selector.h"
 #include "compute/reduce.h"
@@ -19,14 +20,48 @@ constexpr size_t kUsuallyReady = 4096;
 constexpr size_t kMaxToldEarly = 4096;
 
 std::string Describe(const Fingerprint& f) {
-  if (f.collective == static_cast<uint8_t>(Collective::kBarrier)) {
-    return "a barrier";
+  const auto count = static_cast<unsigned long long>(f.count);
+  const char* type = NameOf(static_cast<DataType>(f.type));
+  const char* op = NameOf(static_cast<ReduceOp>(f.op));
+  switch (static_cast<Collective>(f.collective)) {
+    case Collective::kBarrier:
+      return "a barrier";
+    case Collective::kAllGather:
+      return Text("an all-gather of %llu x %s (place %08x, segments of %u)",
+                  count, type, f.root, f.segment);
+    case Collective::kReduceScatter:
+      return Text(
+          "a reduce-scatter of %llu x %s (%s, place %08x, segments of %u)",
+          count, type, op, f.root, f.segment);
+    case Collective::kAllReduce:
+      break;
   }
-  return Text("an all-reduce of %llu x %s (%s, %s, segments of %u)",
-              static_cast<unsigned long long>(f.count),
-              NameOf(static_cast<DataType>(f.type)),
-              NameOf(static_cast<ReduceOp>(f.op)),
-              NameOf(static_cast<Algorithm>(f.algorithm)), f.segment);
+  return Text("an all-reduce of %llu x %s (%s, %s, segments of %u)", count,
+              type, op, NameOf(static_cast<Algorithm>(f.algorithm)), f.segment);
+}
+
+// What a reader cannot see in a place, which is a hash.
+const char* HintOn(Fingerprint one, const Fingerprint& other) {
+  if (one.root == other.root) return "";
+  one.root = other.root;
+  one.segment = other.segment;
+  return one == other ? ": the blocks or the windows' offsets differ" : "";
+}
+
+bool IsOfBlocks(Collective collective) {
+  return collective == Collective::kAllGather ||
+         collective == Collective::kReduceScatter;
+}
+
+// Stands in a fingerprint for the numbers it has no room for.
+uint32_t PlaceOf(const OperationCall& call) {
+  uint64_t hash = kFnv1aStart;
+  for (const uint64_t number : {call.block, call.offset}) {
+    for (int shift = 0; shift < 64; shift += 8) {
+      hash = Fnv1a(hash, static_cast<uint8_t>(number >> shift));
+    }
+  }
+  return static_cast<uint32_t>(hash ^ hash >> 32);
 }
 
 }  // namespace
@@ -37,10 +72,11 @@ ScheduleRunner::ScheduleRunner(Engine& engine, const Topology& topology,
       topology_(topology),
       peers_(peers),
       config_(config),
-      cache_(topology, config.self, config.segments),
+      cache_(topology, config.self),
       by_rank_(static_cast<size_t>(topology.size()), nullptr) {
   ready_.reserve(kUsuallyReady);
   ended_.reserve(kMaxSegmentsInFlight);
+  idle_scratch_.reserve(kMaxSegmentsInFlight);
   active_.reserve(OperationTable::kSize);
 }
 
@@ -89,6 +125,7 @@ void ScheduleRunner::Start(Operation& operation, TimePoint /*now*/) {
     return;
   }
   Run* run = Take(&runs_, &idle_runs_);
+  run->segments.reserve(kMaxSegmentsInFlight);  // whatever it runs next
   run->operation = &operation;
   run->sequence = sequence;
   run->launched = run->ended = run->lent = 0;
@@ -102,36 +139,54 @@ void ScheduleRunner::Start(Operation& operation, TimePoint /*now*/) {
   Wake();
 }
 
-Result<Algorithm> ScheduleRunner::Choose(uint64_t count, size_t element_size) {
-  Choice& choice = choices_[(count * 0x9e3779b97f4a7c15u + element_size) >> 58];
-  if (!choice.valid || choice.count != count ||
+Result<Algorithm> ScheduleRunner::Choose(const OperationCall& call) {
+  if (IsOfBlocks(call.collective)) {
+    Status buildable = CheckBuildable(topology_, Algorithm::kHierarchical);
+    if (!buildable.ok()) return buildable;
+    return Algorithm::kHierarchical;
+  }
+  const size_t element_size = SizeOf(call.type);
+  Choice& choice =
+      choices_[(call.count * 0x9e3779b97f4a7c15u + element_size) >> 58];
+  if (!choice.valid || choice.count != call.count ||
       choice.element_size != element_size) {
-    Result<Algorithm> selected = SelectAlgorithm(
-        config_.algorithm, count, element_size, topology_, config_.segments);
+    Result<Algorithm> selected =
+        SelectAlgorithm(config_.algorithm, call.count, element_size, topology_,
+                        config_.segments);
     if (!selected.ok()) return selected;
-    choice = {true, count, element_size, *selected};
+    choice = {true, call.count, element_size, *selected};
   }
   return choice.algorithm;
 }
 
+Result<OperationPlan> ScheduleRunner::Plan(const OperationCall& call,
+                                           Algorithm algorithm) {
+  if (!IsOfBlocks(call.collective)) {
+    return OperationPlan::ForVector(algorithm, call.count, SizeOf(call.type),
+                                    topology_, config_.segments);
+  }
+  return OperationPlan::ForBlocks(
+      call.collective, call.block, {call.offset, call.offset + call.count},
+      SizeOf(call.type), topology_, config_.segments);
+}
+
 Status ScheduleRunner::Prepare(Run& run) {
   const OperationCall& call = run.operation->call;
+  run.plan = {};
   run.element_size = SizeOf(call.type);
   run.fingerprint = {};
   run.fingerprint.count = call.count;
   run.fingerprint.collective = static_cast<uint8_t>(call.collective);
   run.fingerprint.type = static_cast<uint8_t>(call.type);
   run.fingerprint.op = static_cast<uint8_t>(call.op);
-  const Result<Algorithm> algorithm = Choose(call.count, run.element_size);
+  if (IsOfBlocks(call.collective)) run.fingerprint.root = PlaceOf(call);
+  const Result<Algorithm> algorithm = Choose(call);
   if (!algorithm.ok()) return algorithm.status();
-  Result<ScheduleCache::Hold> hold =
-      cache_.Get({call.count, run.element_size, *algorithm});
-  if (!hold.ok()) return hold.status();
-  run.plan.emplace(std::move(hold).value());
+  const Result<OperationPlan> plan = Plan(call, *algorithm);
+  if (!plan.ok()) return plan.status();
+  run.plan = *plan;
   run.fingerprint.algorithm = static_cast<uint8_t>(*algorithm);
-  run.segments.reserve((*run.plan)->plan.in_flight);
-  run.fingerprint.segment =
-      static_cast<uint32_t>((*run.plan)->plan.segment_elements);
+  run.fingerprint.segment = static_cast<uint32_t>(run.plan.segment_elements());
   return {};
 }
 
@@ -154,10 +209,11 @@ void ScheduleRunner::CompareWith(Run& run, const ChunkHeader& header) {
   if (header.fingerprint == run.fingerprint || !run.failure.ok()) return;
   Fail(run, Status(StatusCode::kInvalidArgument,
                    Text("ranks disagree on operation %llu: rank %u called %s, "
-                        "rank %d %s",
+                        "rank %d %s%s",
                         static_cast<unsigned long long>(run.sequence),
                         header.id.source, Describe(header.fingerprint).c_str(),
-                        config_.self, Describe(run.fingerprint).c_str())));
+                        config_.self, Describe(run.fingerprint).c_str(),
+                        HintOn(header.fingerprint, run.fingerprint))));
 }
 
 // --- Segments and steps
@@ -180,53 +236,77 @@ bool ScheduleRunner::LaunchSegments() {
   bool any = false;
   for (Run* run : active_) {
     if (!run->failure.ok()) continue;
-    const SegmentPlan& plan = (*run->plan)->plan;
-    while (run->launched < plan.segments) {
-      const size_t need =
-          (*run->plan)->Of(run->launched).schedule.scratch_count *
-          run->element_size;
+    while (run->launched < run->plan.segments()) {
+      const PlannedSegment planned = run->plan.At(run->launched);
+      ScheduleCache::Hold ready = cache_.Get(planned.shape);
+      const size_t need = ready->schedule.scratch_count * run->element_size;
       const bool room =
-          run->launched - run->ended < plan.in_flight &&
+          run->launched - run->ended < run->plan.in_flight() &&
           scratch_in_flight_ + need <= config_.segments.scratch_size;
       // In order: what is first in line may go whatever it needs, so that
       // every rank gets to the same segment in the end.
       if (!room && scratch_in_flight_ > 0) return any;
       if (!room && run->launched > run->ended) return any;
-      Launch(*run);
+      Launch(*run, planned, std::move(ready));
       any = true;
     }
   }
   return any;
 }
 
-void ScheduleRunner::Launch(Run& run) {
+void ScheduleRunner::Launch(Run& run, const PlannedSegment& planned,
+                            ScheduleCache::Hold ready) {
   Segment* segment = Take(&segments_, &idle_segments_);
   segment->run = &run;
   segment->index = run.launched++;
-  segment->begin = (*run.plan)->plan.Offset(segment->index);
-  segment->plan = &(*run.plan)->Of(segment->index);
-  const Schedule& schedule = segment->plan->schedule;
+  segment->input = planned.input;
+  segment->output = planned.output;
+  segment->ready.emplace(std::move(ready));
+  const Schedule& schedule = segment->schedule();
   const size_t steps = schedule.steps.size();
+  // As long as any was so far, so that reuse by other schedules costs nothing.
+  most_steps_ = std::max(most_steps_, steps);
   if (segment->sends.size() < steps) {
-    segment->sends = std::vector<StepSend>(steps);
-    segment->recvs = std::vector<StepRecv>(steps);
-    segment->waiting.resize(steps);
+    segment->sends = std::vector<StepSend>(most_steps_);
+    segment->recvs = std::vector<StepRecv>(most_steps_);
+    segment->waiting.resize(most_steps_);
   }
   for (size_t i = 0; i < steps; ++i) {
     segment->waiting[i] = schedule.steps[i].dependency_count;
   }
   const size_t scratch = schedule.scratch_count * run.element_size;
-  if (segment->scratch_size < scratch) {
-    segment->scratch.reset(new uint8_t[scratch]);
-    segment->scratch_size = scratch;
-  }
+  segment->scratch = TakeScratch(scratch);
   scratch_in_flight_ += scratch;
   segment->left = static_cast<uint32_t>(steps);
   run.segments.push_back(segment);
-  for (const uint32_t root : segment->plan->successors.roots) {
+  for (const uint32_t root : segment->successors().roots) {
     ready_.push_back({segment, root});
   }
   if (steps == 0) ended_.push_back(segment);
+}
+
+// The smallest that is there and suffices; else one that is there makes room
+// for a larger one.
+ScheduleRunner::Scratch ScheduleRunner::TakeScratch(size_t size) {
+  if (size == 0) return {};
+  const auto better = [size](const Scratch& a, const Scratch& b) {
+    const bool fits = a.size >= size;
+    if (fits != (b.size >= size)) return fits;
+    return fits ? a.size < b.size : a.size > b.size;
+  };
+  Scratch scratch;
+  const auto best =
+      std::min_element(idle_scratch_.begin(), idle_scratch_.end(), better);
+  if (best != idle_scratch_.end()) {
+    scratch = std::move(*best);
+    std::swap(*best, idle_scratch_.back());
+    idle_scratch_.pop_back();
+  }
+  if (scratch.size < size) {
+    scratch.bytes.reset();
+    scratch = {size, std::unique_ptr<uint8_t[]>(new uint8_t[size])};
+  }
+  return scratch;
 }
 
 void ScheduleRunner::RunSteps() {
@@ -241,7 +321,7 @@ void ScheduleRunner::RunSteps() {
 }
 
 void ScheduleRunner::RunStep(Segment& segment, uint32_t index) {
-  const Step& step = segment.plan->schedule.steps[index];
+  const Step& step = segment.schedule().steps[index];
   switch (step.kind) {
     case StepKind::kSend:
       SendStep(segment, step, index);
@@ -265,18 +345,18 @@ uint8_t* ScheduleRunner::At(const Segment& segment,
   switch (extent.space) {
     case Space::kInput:
       return const_cast<uint8_t*>(call.input) +
-             (segment.begin + extent.offset) * size;
+             (segment.input + extent.offset) * size;
     case Space::kOutput:
-      return call.output + (segment.begin + extent.offset) * size;
+      return call.output + (segment.output + extent.offset) * size;
     case Space::kScratch:
-      return segment.scratch.get() + extent.offset * size;
+      return segment.scratch.bytes.get() + extent.offset * size;
   }
   return nullptr;
 }
 
 void ScheduleRunner::SendStep(Segment& segment, const Step& step,
                               uint32_t index) {
-  const Extent& source = segment.plan->schedule.SourcesOf(step)[0];
+  const Extent& source = segment.schedule().SourcesOf(step)[0];
   StepSend& send = segment.sends[index];
   send.segment = &segment;
   send.step = index;
@@ -316,7 +396,7 @@ void ScheduleRunner::RecvStep(Segment& segment, const Step& step,
 void ScheduleRunner::ReduceStep(Segment& segment, const Step& step) {
   const OperationCall& call = segment.run->operation->call;
   operands_.clear();
-  for (const Extent& source : segment.plan->schedule.SourcesOf(step)) {
+  for (const Extent& source : segment.schedule().SourcesOf(step)) {
     operands_.push_back(At(segment, source));
   }
   uint8_t* target = At(segment, step.target);
@@ -328,7 +408,7 @@ void ScheduleRunner::ReduceStep(Segment& segment, const Step& step) {
 }
 
 void ScheduleRunner::StepDone(Segment& segment, uint32_t step) {
-  for (const uint32_t next : segment.plan->successors.Of(step)) {
+  for (const uint32_t next : segment.successors().Of(step)) {
     if (--segment.waiting[next] == 0) ready_.push_back({&segment, next});
   }
   if (--segment.left == 0) ended_.push_back(&segment);
@@ -371,7 +451,12 @@ void ScheduleRunner::RetireSegments() {
 
 void ScheduleRunner::Retire(Segment& segment) {
   scratch_in_flight_ -=
-      segment.plan->schedule.scratch_count * segment.run->element_size;
+      segment.schedule().scratch_count * segment.run->element_size;
+  if (segment.scratch.size > 0) {
+    idle_scratch_.push_back(std::move(segment.scratch));
+    segment.scratch = {};
+  }
+  segment.ready.reset();
   segment.run = nullptr;
   idle_segments_.push_back(&segment);
 }
@@ -379,7 +464,7 @@ void ScheduleRunner::Retire(Segment& segment) {
 void ScheduleRunner::EndRuns() {
   for (size_t i = 0; i < active_.size();) {
     Run& run = *active_[i];
-    const bool done = run.failure.ok() ? run.ended == (*run.plan)->plan.segments
+    const bool done = run.failure.ok() ? run.ended == run.plan.segments()
                                        : run.cancelled && run.lent == 0;
     if (!done) {
       ++i;
@@ -408,7 +493,6 @@ void ScheduleRunner::End(Run& run) {
     connection->Forget({config_.communicator,
                         static_cast<uint32_t>(config_.self), 0, run.sequence});
   }
-  run.plan.reset();
   Operation* operation = std::exchange(run.operation, nullptr);
   const Status status = run.failure;
   idle_runs_.push_back(&run);
@@ -519,9 +603,9 @@ void ScheduleRunner::Fail(Run& run, const Status& why) {
 void ScheduleRunner::ActOnFailure(Run& run) {
   run.cancelled = true;
   for (Segment* segment : run.segments) {
-    const size_t steps = segment->plan->schedule.steps.size();
+    const size_t steps = segment->schedule().steps.size();
     for (size_t i = 0; i < steps; ++i) {
-      const Step& step = segment->plan->schedule.steps[i];
+      const Step& step = segment->schedule().steps[i];
       StepSend& send = segment->sends[i];
       StepRecv& recv = segment->recvs[i];
       if (step.kind == StepKind::kSend && send.state != SendOp::State::kIdle) {

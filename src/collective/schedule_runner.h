@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "collective/operation.h"
+#include "collective/operation_plan.h"
 #include "collective/schedule_cache.h"
 #include "engine/engine.h"
 #include "path/connection.h"
@@ -38,7 +39,7 @@ class PeerDirectory {
 struct RunnerConfig {
   uint32_t communicator = 0;
   Rank self = 0;
-  Algorithm algorithm = Algorithm::kAuto;
+  Algorithm algorithm = Algorithm::kAuto;  ///< of all-reduces and barriers
   SegmentOptions segments;
 };
 
@@ -77,24 +78,31 @@ class ScheduleRunner final : private Pollable,
     Segment* segment = nullptr;
     uint32_t step = 0;
   };
+  struct Scratch {
+    size_t size = 0;  ///< bytes
+    std::unique_ptr<uint8_t[]> bytes;
+  };
   struct Segment {
     Run* run = nullptr;
     uint64_t index = 0;
-    uint64_t begin = 0;  ///< first element
-    const ReadySchedule* plan = nullptr;
+    uint64_t input = 0;   ///< which element of the call's its first one is
+    uint64_t output = 0;  ///< likewise
+    std::optional<ScheduleCache::Hold> ready;
     std::vector<uint32_t> waiting;  ///< per step: dependencies to come
     std::vector<StepSend> sends;    ///< per step
     std::vector<StepRecv> recvs;    ///< per step
     uint32_t left = 0;              ///< steps not complete
-    size_t scratch_size = 0;
-    std::unique_ptr<uint8_t[]> scratch;
+    Scratch scratch;
+
+    const Schedule& schedule() const { return (*ready)->schedule; }
+    const Successors& successors() const { return (*ready)->successors; }
   };
   struct Run {
     Operation* operation = nullptr;
     uint64_t sequence = 0;
     Fingerprint fingerprint;
     size_t element_size = 1;
-    std::optional<ScheduleCache::Hold> plan;
+    OperationPlan plan;
     uint64_t launched = 0;  ///< segments
     uint64_t ended = 0;     ///< segments
     uint64_t lent = 0;      ///< messages that connections hold
@@ -123,11 +131,14 @@ class ScheduleRunner final : private Pollable,
   void OnFault(Connection& from, const Status& why) override;
 
   Status Prepare(Run& run);
-  Result<Algorithm> Choose(uint64_t count, size_t element_size);
+  Result<OperationPlan> Plan(const OperationCall& call, Algorithm algorithm);
+  Result<Algorithm> Choose(const OperationCall& call);
   void CheckEarlyNews(Run& run);
   void CompareWith(Run& run, const ChunkHeader& header);
   bool LaunchSegments();
-  void Launch(Run& run);
+  void Launch(Run& run, const PlannedSegment& planned,
+              ScheduleCache::Hold ready);
+  Scratch TakeScratch(size_t size);
   void RunSteps();
   void RunStep(Segment& segment, uint32_t step);
   void SendStep(Segment& segment, const Step& step, uint32_t index);
@@ -161,6 +172,8 @@ class ScheduleRunner final : private Pollable,
   std::vector<Run*> idle_runs_;
   std::vector<std::unique_ptr<Segment>> segments_;
   std::vector<Segment*> idle_segments_;
+  std::vector<Scratch> idle_scratch_;
+  size_t most_steps_ = 0;     ///< of a schedule so far
   std::vector<Run*> active_;  ///< by sequence
   size_t scratch_in_flight_ = 0;
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "collective/carriers.h"
 #include "collective/hierarchical.h"
 #include "collective/ring.h"
 
@@ -16,41 +17,21 @@ constexpr uint64_t kLeastPart = uint64_t{64} << 10;  // bytes
 constexpr uint64_t kLargestPart = uint64_t{512} << 10;
 constexpr uint64_t kDepth = 16;    // segments of a vector between the two
 constexpr uint64_t kAligned = 64;  // elements; at least a cache line
-constexpr uint64_t kMaxCount = uint64_t{1} << 53;
 
 constexpr uint64_t CeilDivide(uint64_t a, uint64_t b) {
   return a / b + (a % b != 0 ? 1 : 0);
 }
 
-// The numbers of parts a segment is cut into, over all sites.
-struct Parts {
-  uint64_t least;
-  uint64_t most;
-};
-
-Parts PartsOf(Algorithm algorithm, const Topology& topology) {
-  const auto all = static_cast<uint64_t>(topology.size());
-  if (algorithm == Algorithm::kRing) return {all, all};
-  Parts parts = {all, 1};
-  for (SiteIndex site = 0; site < topology.site_count(); ++site) {
-    const uint64_t owners = OwnersOf(topology, site).size();
-    parts.least = std::min(parts.least, owners);
-    parts.most = std::max(parts.most, owners);
-  }
-  return parts;
-}
-
 class Planner {
  public:
   Planner(uint64_t count, uint64_t element_size, const Topology& topology,
-          Algorithm algorithm, const SegmentOptions& options)
+          const SegmentNeeds& needs, const SegmentOptions& options)
       : count_(count),
         element_size_(element_size),
         topology_(topology),
-        algorithm_(algorithm),
+        needs_(needs),
         options_(options),
-        parts_(PartsOf(algorithm, topology)),
-        grain_(kAligned * parts_.most) {}
+        grain_(kAligned * needs.most_parts) {}
 
   Result<SegmentPlan> Run() const {
     if (count_ > kMaxCount) {
@@ -82,9 +63,9 @@ class Planner {
     return std::max<uint64_t>(1, *options_.segment_size / element_size_);
   }
   uint64_t Chosen() const {
-    const uint64_t bytes = std::max(
-        kLeastPart * parts_.most,
-        std::min(kLargestPart * parts_.least, count_ * element_size_ / kDepth));
+    const uint64_t bytes = std::max(kLeastPart * needs_.most_parts,
+                                    std::min(kLargestPart * needs_.least_parts,
+                                             count_ * element_size_ / kDepth));
     return bytes / element_size_;
   }
   // As few segments as with `elements`, but all about as long, and parts that
@@ -97,8 +78,7 @@ class Planner {
   }
 
   uint64_t FitAtATime(uint64_t elements) const {
-    const uint64_t bytes =
-        ScratchElements(algorithm_, elements, topology_) * element_size_;
+    const uint64_t bytes = needs_.scratch(elements, topology_) * element_size_;
     return bytes == 0 ? UINT64_MAX : options_.scratch_size / bytes;
   }
   // `several`, or 1 if the vector is one segment.
@@ -118,26 +98,35 @@ class Planner {
   uint64_t count_;
   uint64_t element_size_;
   const Topology& topology_;
-  Algorithm algorithm_;
+  const SegmentNeeds& needs_;
   const SegmentOptions& options_;
-  Parts parts_;
   uint64_t grain_;
 };
 
 }  // namespace
 
+SegmentNeeds NeedsOf(Algorithm algorithm, const Topology& topology) {
+  if (algorithm == Algorithm::kRing) {
+    const auto all = static_cast<uint64_t>(topology.size());
+    return {all, all, RingScratch};
+  }
+  const OwnerCounts owners = CountOwners(topology);
+  return {owners.least, owners.most, HierarchicalScratch};
+}
+
+Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
+                                 const Topology& topology,
+                                 const SegmentNeeds& needs,
+                                 const SegmentOptions& options) {
+  LH_CHECK(element_size > 0);
+  return Planner(count, element_size, topology, needs, options).Run();
+}
+
 Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
                                  const Topology& topology, Algorithm algorithm,
                                  const SegmentOptions& options) {
-  LH_CHECK(element_size > 0);
-  return Planner(count, element_size, topology, algorithm, options).Run();
-}
-
-uint64_t ScratchElements(Algorithm algorithm, uint64_t elements,
-                         const Topology& topology) {
-  return algorithm == Algorithm::kRing
-             ? RingScratch(elements, topology)
-             : HierarchicalScratch(elements, topology);
+  return PlanSegments(count, element_size, topology,
+                      NeedsOf(algorithm, topology), options);
 }
 
 }  // namespace longhaul

@@ -18,6 +18,8 @@ namespace longhaul {
 
 /// No vector has more segments.
 inline constexpr uint64_t kMaxSegments = 65535;
+/// No vector has more elements.
+inline constexpr uint64_t kMaxCount = uint64_t{1} << 53;
 /// No more segments run at a time, whatever the scratch allows.
 inline constexpr uint64_t kMaxSegmentsInFlight = 256;
 
@@ -41,6 +43,17 @@ struct SegmentPlan {
   friend bool operator==(const SegmentPlan&, const SegmentPlan&) = default;
 };
 
+/// What a schedule's segments are cut into and need.
+struct SegmentNeeds {
+  uint64_t least_parts = 1;  ///< parts of a segment, least and most of a site
+  uint64_t most_parts = 1;
+  /// Elements of scratch a segment of `elements` may need on some rank.
+  uint64_t (*scratch)(uint64_t elements, const Topology& topology) = nullptr;
+};
+
+/// Those of an all-reduce.
+SegmentNeeds NeedsOf(Algorithm algorithm, const Topology& topology);
+
 /// The plan for `count` elements of `element_size` bytes.
 ///
 /// Without a stated size, an owner's part of a segment is about 64 KiB (so that
@@ -51,11 +64,13 @@ struct SegmentPlan {
 /// count (2^53 elements), kExhausted if even kMaxSegments segments are too long
 /// for the scratch, or for the 32 bits in which they travel.
 Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
-                                 const Topology& topology, Algorithm algorithm,
+                                 const Topology& topology,
+                                 const SegmentNeeds& needs,
                                  const SegmentOptions& options = {});
 
-/// Elements of scratch a segment of `elements` may need on some rank.
-uint64_t ScratchElements(Algorithm algorithm, uint64_t elements,
-                         const Topology& topology);
+/// Likewise, of an all-reduce.
+Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
+                                 const Topology& topology, Algorithm algorithm,
+                                 const SegmentOptions& options = {});
 
 }  // namespace longhaul

@@ -32,10 +32,13 @@ struct Place {
 // One performance of all schedules.
 class Play {
  public:
-  Play(std::span<const Schedule> ranks, Expressions& expressions, bool in_place)
+  /// `source`: the one rank that has an input; -1 if all have.
+  Play(std::span<const Schedule> ranks, Expressions& expressions, bool in_place,
+       Rank source = -1)
       : schedules_(ranks),
         expressions_(expressions),
         in_place_(in_place),
+        source_(source),
         words_((ranks.size() + 63) / 64) {
     for (size_t r = 0; r < ranks.size(); ++r) states_.push_back(StateOf(r));
   }
@@ -53,6 +56,20 @@ class Play {
       if (!s.ok()) return s;
     }
     return CheckEnd();
+  }
+
+  /// After Run: no rank is done before every rank has started.
+  Status CheckWord() {
+    for (size_t r = 0; r < states_.size(); ++r) {
+      const size_t n = schedules_[r].steps.size();
+      std::vector<uint64_t> known(words_, 0);
+      for (uint32_t i = 0; i < n; ++i) Learn(known, KnownAt({r, i}));
+      for (size_t other = 0; other < states_.size(); ++other) {
+        if ((known[other / 64] >> (other % 64) & 1) != 0) continue;
+        return Bad(Text("rank %zu is done without word of rank %zu", r, other));
+      }
+    }
+    return {};
   }
 
   const std::vector<Id>& OutputOf(size_t rank) const {
@@ -75,8 +92,11 @@ class Play {
     const Schedule& schedule = schedules_[rank];
     const size_t n = schedule.steps.size();
     State state;
+    const auto self = static_cast<Rank>(rank);
+    const bool empty = source_ >= 0 && source_ != self;
     for (uint64_t e = 0; e < schedule.count; ++e) {
-      state.memory[0].push_back(expressions_.Leaf(static_cast<Rank>(rank), e));
+      state.memory[0].push_back(empty ? Expressions::kNothing
+                                      : expressions_.Leaf(self, e));
     }
     state.memory[1].assign(schedule.count, Expressions::kNothing);
     state.memory[2].assign(schedule.scratch_count, Expressions::kNothing);
@@ -189,14 +209,7 @@ class Play {
       return Bad(Where(waiting_.begin()->second) + " waits for ever");
     }
     for (size_t r = 0; r < states_.size(); ++r) {
-      const size_t n = schedules_[r].steps.size();
-      LH_CHECK(states_[r].done == n);  // as nothing waits
-      std::vector<uint64_t> known(words_, 0);
-      for (uint32_t i = 0; i < n; ++i) Learn(known, KnownAt({r, i}));
-      for (size_t other = 0; other < states_.size(); ++other) {
-        if ((known[other / 64] >> (other % 64) & 1) != 0) continue;
-        return Bad(Text("rank %zu is done without word of rank %zu", r, other));
-      }
+      LH_CHECK(states_[r].done == schedules_[r].steps.size());  // nothing waits
     }
     return {};
   }
@@ -204,6 +217,7 @@ class Play {
   std::span<const Schedule> schedules_;
   Expressions& expressions_;
   bool in_place_;
+  Rank source_;
   size_t words_;
   std::vector<State> states_;
   std::vector<Place> ready_;
@@ -243,9 +257,7 @@ Status CheckRoutes(std::span<const Schedule> ranks, const Topology& topology) {
   return {};
 }
 
-}  // namespace
-
-Status CheckAllReduce(std::span<const Schedule> ranks,
+Status CheckSchedules(std::span<const Schedule> ranks,
                       const Topology& topology) {
   if (ranks.size() != static_cast<size_t>(topology.size())) {
     return Bad("one schedule per rank is needed");
@@ -256,20 +268,92 @@ Status CheckAllReduce(std::span<const Schedule> ranks,
         ValidateSchedule(ranks[r], static_cast<Rank>(r), topology.size());
     if (!s.ok()) return s;
   }
-  Status routes = CheckRoutes(ranks, topology);
-  if (!routes.ok()) return routes;
+  return CheckRoutes(ranks, topology);
+}
 
+// Element `e` summed over all ranks of all sites, as numerics ask for it.
+Id SumBySite(Expressions& expressions, const Topology& topology, uint64_t e) {
+  std::vector<Id> sites;
+  for (SiteIndex site = 0; site < topology.site_count(); ++site) {
+    std::vector<Id> ranks;
+    for (const Rank rank : topology.RanksOf(site)) {
+      ranks.push_back(expressions.Leaf(rank, e));
+    }
+    if (topology.site_count() == 1) return expressions.Add(ranks, true);
+    sites.push_back(expressions.Add(ranks, false));
+  }
+  return expressions.Add(sites, true);
+}
+
+}  // namespace
+
+Status CheckAllReduce(std::span<const Schedule> ranks,
+                      const Topology& topology) {
+  Status sound = CheckSchedules(ranks, topology);
+  if (!sound.ok()) return sound;
   Expressions expressions(topology.size());
   std::vector<Id> expected;
   for (const bool in_place : {false, true}) {
     Play play(ranks, expressions, in_place);
     Status s = play.Run();
+    if (s.ok()) s = play.CheckWord();
     if (!s.ok()) return s;
     if (expected.empty()) expected = play.OutputOf(0);
     for (size_t r = 0; r < ranks.size(); ++r) {
       for (uint64_t e = 0; e < ranks[r].count; ++e) {
         s = CheckElement(expressions, r, e, play.OutputOf(r)[e], expected[e]);
         if (!s.ok()) return s;
+      }
+    }
+  }
+  return {};
+}
+
+Status CheckAllGather(std::span<const Schedule> ranks, const Topology& topology,
+                      Rank root) {
+  Status sound = CheckSchedules(ranks, topology);
+  if (!sound.ok()) return sound;
+  Expressions expressions(topology.size());
+  for (const bool in_place : {false, true}) {
+    Play play(ranks, expressions, in_place, root);
+    Status s = play.Run();
+    if (!s.ok()) return s;
+    for (size_t r = 0; r < ranks.size(); ++r) {
+      for (uint64_t e = 0; e < ranks[r].count; ++e) {
+        if (play.OutputOf(r)[e] == expressions.Leaf(root, e)) continue;
+        return Bad(Text(
+            "rank %zu, output element %" PRIu64 " is not the root's", r, e));
+      }
+    }
+  }
+  return {};
+}
+
+Status CheckReduceScatter(std::span<const Schedule> ranks,
+                          const Topology& topology, Rank root) {
+  Status sound = CheckSchedules(ranks, topology);
+  if (!sound.ok()) return sound;
+  Expressions expressions(topology.size());
+  for (const bool in_place : {false, true}) {
+    Play play(ranks, expressions, in_place);
+    Status s = play.Run();
+    if (!s.ok()) return s;
+    for (size_t r = 0; r < ranks.size(); ++r) {
+      const bool is_root = static_cast<Rank>(r) == root;
+      for (uint64_t e = 0; e < ranks[r].count; ++e) {
+        const Id value = play.OutputOf(r)[e];
+        const Id untouched = in_place
+                                 ? expressions.Leaf(static_cast<Rank>(r), e)
+                                 : Expressions::kNothing;
+        if (!is_root && value != untouched) {
+          return Bad(Text("rank %zu writes output element %" PRIu64, r, e));
+        }
+        const Id sum = SumBySite(expressions, topology, e);
+        if (is_root && value != sum) {
+          return Bad(Text("rank %zu, output element %" PRIu64
+                          " is not the sum by sites",
+                          r, e));
+        }
       }
     }
   }

@@ -1,5 +1,5 @@
-// Proof that the schedules of all ranks make an all-reduce: they are played
-// with expressions in place of numbers.
+// Proof that the schedules of all ranks make the collective they are meant to:
+// they are played with expressions in place of numbers.
 //
 // Pure functions; any thread.
 #pragma once
@@ -29,5 +29,19 @@ namespace longhaul {
 /// ranks x count: for small counts, which have every case.
 Status CheckAllReduce(std::span<const Schedule> ranks,
                       const Topology& topology);
+
+/// Likewise for a stretch of `root`'s block (all_gather.h): in place of what is
+/// said of elements, that every element of every output is the root's element
+/// of that index, and that nobody reads another rank's input. Word of every
+/// rank is the barrier's to carry (operation_plan.h) and is not asked for.
+Status CheckAllGather(std::span<const Schedule> ranks, const Topology& topology,
+                      Rank root);
+
+/// Likewise for a stretch of `root`'s block (reduce_scatter.h): every element
+/// of the root's output is the sum over the sites, in site order, of the sums
+/// over each site's ranks, in rank order, made final once; no other output is
+/// written.
+Status CheckReduceScatter(std::span<const Schedule> ranks,
+                          const Topology& topology, Rank root);
 
 }  // namespace longhaul

@@ -162,7 +162,21 @@ class Validator {
     Extent extent;
     uint32_t step;
     bool writes;
+    bool to_own_place = false;  // a copy's: in place, it is not made
   };
+
+  static bool Race(const Access& a, const Access& b) {
+    if ((!a.writes && !b.writes) || a.step == b.step) return false;
+    return !(a.to_own_place && b.extent.space == Space::kInput) &&
+           !(b.to_own_place && a.extent.space == Space::kInput);
+  }
+  bool ToOwnPlace(const Step& step) const {
+    if (step.kind != StepKind::kCopy) return false;
+    const Extent& source = schedule_.SourcesOf(step)[0];
+    return source.space == Space::kInput &&
+           step.target.space == Space::kOutput &&
+           source.offset == step.target.offset;
+  }
 
   std::vector<Access> Accesses() const {
     std::vector<Access> all;
@@ -172,7 +186,7 @@ class Validator {
         if (source.count > 0) all.push_back({source, i, false});
       }
       if (step.kind != StepKind::kSend && step.target.count > 0) {
-        all.push_back({step.target, i, true});
+        all.push_back({step.target, i, true, ToOwnPlace(step)});
       }
     }
     std::sort(all.begin(), all.end(), [](const Access& a, const Access& b) {
@@ -189,7 +203,7 @@ class Validator {
       for (size_t j = i + 1;
            j < all.size() && Touch(all[i].extent, all[j].extent); ++j) {
         const auto [a, b] = std::minmax(all[i].step, all[j].step);
-        if ((!all[i].writes && !all[j].writes) || a == b) continue;
+        if (!Race(all[i], all[j])) continue;
         if (!Before(a, b)) {
           return Bad(
               b, Text("touches the same memory as step %u, in no order", a));

@@ -18,7 +18,8 @@ namespace longhaul {
 /// And no race: of any two steps that touch the same memory, one writing, one
 /// comes after the other by dependencies alone, with input and output taken as
 /// the same memory (which covers the case that they are not). A receive counts
-/// as writing from the moment its dependencies are complete.
+/// as writing from the moment its dependencies are complete. A copy of input to
+/// its own place in the output writes nothing where the two are the same.
 ///
 /// kInvalidArgument names the step. Memory and time grow with the square of
 /// the steps.

@@ -48,13 +48,26 @@ Connection::~Connection() {
   }
 }
 
-void Connection::AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now) {
+void Connection::AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now,
+                         std::optional<uint16_t> number) {
   Wake();
   if (!status_.ok() || closing_ >= Closing::kFinishing) {
     endpoint->Close();
     lost_.push_back(std::move(endpoint));
     return;
   }
+  for (const auto& flow : flows_) {
+    if (!number || flow->endpoint == nullptr || flow->number != number) {
+      continue;
+    }
+    flow->endpoint->Close();
+    LoseFlow(*flow);
+    ++flows_lost_;
+  }
+  // What a lost flow carried of credit is lost as well.
+  if (flows_lost_ > 0) advertise_ = true;
+  cut_ = Status();
+  cut_since_ = kNever;
   const auto free =
       std::find_if(flows_.begin(), flows_.end(),
                    [](const auto& flow) { return flow->endpoint == nullptr; });
@@ -67,6 +80,7 @@ void Connection::AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now) {
   }
   Flow& flow = *flows_[place];
   flow.endpoint = std::move(endpoint);
+  flow.number = number;
   flow.writable = true;
   flow.pacer = Pacer(config_.pace);
   flow.pong_due = false;
@@ -133,6 +147,16 @@ void Connection::Cancel(RecvOp& op, const Status& why) {
   Wake();
 }
 
+void Connection::ForgetMessage(const MessageId& received) {
+  inbox_.Forget(received, flows_);
+}
+
+void Connection::ForgetEpoch(uint32_t communicator, uint32_t rank,
+                             uint32_t epoch) {
+  inbox_.Forget(communicator, rank, epoch, flows_);
+  Wake();
+}
+
 void Connection::Forget(const OperationId& operation) {
   inbox_.Forget(operation, flows_);
   outbox_.Forget(operation);
@@ -159,7 +183,7 @@ void Connection::StartClose(TimePoint now) {
   if (closing_ != Closing::kOpen) return;
   padding_left_ = 0;
   closing_ = Closing::kFlushing;
-  close_deadline_ = HasFlow() ? now + config_.timeout : now;
+  close_deadline_ = HasFlow() || !cut_.ok() ? now + config_.timeout : now;
   Wake();
 }
 
@@ -178,7 +202,7 @@ void Connection::Poll(uint32_t /*events*/, TimePoint now) {
     SendPadding();
     next = std::min(next, PaceFlows(now));
   }
-  next = std::min(next, CheckLiveness(now));
+  next = std::min({next, CheckCut(now), CheckLiveness(now)});
   if (closing_ != Closing::kOpen) next = std::min(next, AdvanceClose(now));
   if (!status_.ok()) return;
   SetDeadline(next == kNever ? kNever : std::max(next, now + kShortestWait));
@@ -241,6 +265,24 @@ Duration Connection::Patience() const {
 
 bool Connection::Expecting() const {
   return inbox_.posted() > 0 || !outbox_.idle() || closing_ != Closing::kOpen;
+}
+
+// Without a flow: asks for one, and gives up in time. When to look again.
+TimePoint Connection::CheckCut(TimePoint now) {
+  if (cut_.ok()) return kNever;
+  if (cut_since_ == kNever) {
+    cut_since_ = now;
+    if (config_.source != nullptr) config_.source->Reopen(cut_, now);
+  }
+  if (now - cut_since_ < config_.reopen) return cut_since_ + config_.reopen;
+  Fault(Status(
+      cut_.code(),
+      Text("lost %s, and it has not come back within %.1f s "
+           "(LONGHAUL_TIMEOUT): %s",
+           config_.peer.c_str(), static_cast<double>(config_.reopen) / kSecond,
+           cut_.text().c_str()),
+      FaultScope::kConnection));
+  return kNever;
 }
 
 // When to look again.
@@ -360,6 +402,10 @@ void Connection::DropFlow(Flow& flow, const Status& why) {
     End(Status(StatusCode::kUnreachable,
                Text("%s has left", config_.peer.c_str()),
                FaultScope::kConnection));
+    return;
+  }
+  if (config_.outbox.retain && config_.reopen > 0 && !peer_left_) {
+    cut_ = why;
     return;
   }
   Fault(Status(why.code(),

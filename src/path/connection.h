@@ -4,9 +4,10 @@
 //
 // A connection may be used before its first flow is there: sends wait. It is
 // broken for good, and says so to every observer, when its last flow is lost
-// without a goodbye, when the peer is silent for the time-out while something
-// is expected of it, or when the peer breaks the protocol. Without retention
-// the loss of any flow breaks it: what that flow carried cannot be sent again.
+// without a goodbye and none takes its place in time, when the peer is silent
+// for the time-out while something is expected of it, or when the peer breaks
+// the protocol. Without retention the loss of any flow breaks it: what that
+// flow carried cannot be sent again.
 // Every op handed in comes back through its listener, whatever happens.
 //
 // Engine thread only.
@@ -16,6 +17,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,13 +30,26 @@
 
 namespace longhaul {
 
+/// Where flows come from.
+class FlowSource {
+ public:
+  virtual ~FlowSource() = default;
+  /// The last flow was lost: another is wanted. Add one when there is one, or
+  /// Break the connection when there can be none.
+  virtual void Reopen(const Status& why, TimePoint now) = 0;
+};
+
 struct ConnectionConfig {
   std::string peer;  ///< for messages: "rank 3 (node7, site paris)"
   OutboxConfig outbox;
   InboxConfig inbox;
   Duration timeout = 60 * kSecond;  ///< a silent peer is given up after this
-  uint64_t warm_up_bytes = 0;       ///< padding sent at the start, at most
-  bool pace = false;                ///< flows, so that they share a line well
+  /// How long it may be without a flow when its last one was lost, if it
+  /// retains; 0: not at all.
+  Duration reopen = 0;
+  FlowSource* source = nullptr;  ///< asked then; outlives the connection
+  uint64_t warm_up_bytes = 0;    ///< padding sent at the start, at most
+  bool pace = false;             ///< flows, so that they share a line well
   /// Where paces are agreed upon; null: nowhere. Outlives the connection.
   PaceBoard* board = nullptr;
   uint64_t line = 0;  ///< PaceBoard::LineTo the peer's site; 0: it is a mate
@@ -62,7 +77,10 @@ class Connection final : public ChunkSink, private Pollable {
   }
   /// Takes over an endpoint whose sink is this connection; in the turn of the
   /// engine in which the endpoint was started, so that nothing has arrived yet.
-  void AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now);
+  /// It takes the place of the flow of the same `number`, if there is one: the
+  /// peer has given that one up.
+  void AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now,
+               std::optional<uint16_t> number = std::nullopt);
   /// Breaks the connection from outside: it could not be opened, say.
   void Break(const Status& why);
 
@@ -87,6 +105,11 @@ class Connection final : public ChunkSink, private Pollable {
   /// An operation is over, its observer says so already, its ops are back: what
   /// is kept of it goes.
   void Forget(const OperationId& operation);
+  /// The same for one received message, where operations are not what counts.
+  void ForgetMessage(const MessageId& received);
+  void ForgetEpoch(uint32_t communicator, uint32_t rank, uint32_t epoch);
+  /// Is there a flow to the peer?
+  bool connected() const { return HasFlow(); }
   void ForEachUnexpected(const OperationId& operation,
                          const std::function<void(const ChunkHeader&)>& visit);
 
@@ -140,6 +163,7 @@ class Connection final : public ChunkSink, private Pollable {
   double PaceShare(TimePoint now) const;
   Duration Patience() const;
   bool Expecting() const;
+  TimePoint CheckCut(TimePoint now);
   TimePoint CheckLiveness(TimePoint now);
   TimePoint CheckFlow(Flow& flow, TimePoint now);
   TimePoint AdvanceClose(TimePoint now);
@@ -171,6 +195,9 @@ class Connection final : public ChunkSink, private Pollable {
   uint64_t notices_ = 0;      ///< sent
   RangeSet notices_taken_;    ///< by number
   std::vector<Notice> told_;  ///< the latest, for those who attach later
+
+  Status cut_;  ///< why there is no flow; ok: there is
+  TimePoint cut_since_ = kNever;
 
   bool resumed_ = false;          ///< there was nothing to send until now
   std::vector<PaceEntry> paces_;  ///< to be told

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/intrusive_list.h"
@@ -49,6 +50,7 @@ struct Flow {
   };
 
   std::unique_ptr<Endpoint> endpoint;  ///< null: lost, the place is free
+  std::optional<uint16_t> number;      ///< by which the peer knows it as well
   bool writable = true;
   Pacer pacer;
   TimePoint renew_at_rest = 0;  ///< Endpoint::Renew, if it was idle

@@ -173,9 +173,13 @@ void Inbox::Recv(RecvOp& op) {
 
 // A posted receive and what is known of its message: the same operation?
 void Inbox::Agree(const InboundMessage& message) {
-  const RecvOp* op = message.posted;
-  if (op == nullptr || (message.first.total == op->size &&
-                        message.first.fingerprint == op->fingerprint)) {
+  RecvOp* op = message.posted;
+  if (op == nullptr) return;
+  if (op->at_most && message.first.total <= op->size) {
+    op->size = message.first.total;
+  }
+  if (message.first.total == op->size &&
+      message.first.fingerprint == op->fingerprint) {
     return;
   }
   if (MessageObserver* observer = ObserverOf(message.id)) {
@@ -207,6 +211,24 @@ void Inbox::End(RecvOp& op, const Status& status) {
   op.posted = false;
   --posted_;
   op.listener->OnReceived(op, status);
+}
+
+void Inbox::Forget(const MessageId& id, Flows flows) {
+  InboundMessage* message = messages_.Find(id);
+  if (message != nullptr && message->posted == nullptr) LetGo(*message, flows);
+}
+
+void Inbox::Forget(uint32_t communicator, uint32_t rank, uint32_t epoch,
+                   Flows flows) {
+  messages_.ForEach([&](InboundMessage& message) {
+    const MessageId& id = message.id;
+    if (id.communicator != communicator || id.target != rank ||
+        id.epoch != epoch) {
+      return;
+    }
+    LH_DCHECK(message.posted == nullptr);
+    LetGo(message, flows);
+  });
 }
 
 void Inbox::Forget(const OperationId& operation, Flows flows) {

@@ -85,6 +85,11 @@ class Inbox {
   /// An operation is over here: what is left of it goes. The observer must
   /// already say that it is.
   void Forget(const OperationId& operation, Flows flows);
+  /// The same for one message, which is delivered or cancelled.
+  void Forget(const MessageId& id, Flows flows);
+  /// All messages of an epoch; none may be posted.
+  void Forget(uint32_t communicator, uint32_t rank, uint32_t epoch,
+              Flows flows);
   /// Visits the messages of an operation that nobody has asked for yet.
   void ForEachUnexpected(const OperationId& operation,
                          const std::function<void(const ChunkHeader&)>& visit);

@@ -100,9 +100,10 @@ struct RecvOp {
   MessageId id;
   Fingerprint fingerprint;
   uint8_t* data = nullptr;
-  uint64_t size = 0;
+  uint64_t size = 0;  ///< of the message; with at_most once it is known
   MessageListener* listener = nullptr;
-  bool posted = false;  ///< from Recv to OnReceived
+  bool at_most = false;  ///< the message may be shorter than `size`
+  bool posted = false;   ///< from Recv to OnReceived
 };
 
 }  // namespace longhaul

@@ -14,37 +14,9 @@ namespace longhaul {
 namespace {
 
 using testing::BuildAll;
+using testing::Case;
+using testing::Cases;
 using testing::MakeSites;
-
-struct Case {
-  std::string name;
-  Topology topology;
-};
-
-// `size` ranks in `sites` sites: as even as can be, and as uneven.
-std::vector<std::vector<int>> Splits(int size, int sites) {
-  std::vector<int> even(static_cast<size_t>(sites), size / sites);
-  for (int i = 0; i < size % sites; ++i) ++even[static_cast<size_t>(i)];
-  std::vector<int> uneven(static_cast<size_t>(sites), 1);
-  uneven[static_cast<size_t>(size % sites)] += size - sites;
-  return {even, uneven};
-}
-
-std::vector<Case> Cases(int size, int sites) {
-  std::vector<Case> cases;
-  for (const std::vector<int>& sizes : Splits(size, sites)) {
-    const std::string name = ::testing::PrintToString(sizes);
-    cases.push_back({name, MakeSites(sizes)});
-    cases.push_back({name + " in turns, every third has no WAN",
-                     MakeSites(
-                         sizes, [](int i, int) { return i % 3 != 1; }, true)});
-    cases.push_back({name + " only the last, and every fourth, has WAN",
-                     MakeSites(sizes, [](int i, int n) {
-                       return i + 1 == n || i % 4 == 1;
-                     })});
-  }
-  return cases;
-}
 
 class AllReduceTest : public ::testing::TestWithParam<Algorithm> {};
 

@@ -3,6 +3,8 @@
 // Thread-compatible.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -37,6 +39,38 @@ inline Topology MakeSites(const std::vector<int>& sizes, WanRule wan = Everyone,
         {site, static_cast<int32_t>(ranks.size()), wan(index, size), "host"});
   }
   return Topology::Make(std::move(sites), std::move(ranks)).value();
+}
+
+/// A topology, and what to call it.
+struct Case {
+  std::string name;
+  Topology topology;
+};
+
+/// `size` ranks in `sites` sites: as even as can be, and as uneven.
+inline std::vector<std::vector<int>> Splits(int size, int sites) {
+  std::vector<int> even(static_cast<size_t>(sites), size / sites);
+  for (int i = 0; i < size % sites; ++i) ++even[static_cast<size_t>(i)];
+  std::vector<int> uneven(static_cast<size_t>(sites), 1);
+  uneven[static_cast<size_t>(size % sites)] += size - sites;
+  return {even, uneven};
+}
+
+/// The topologies to prove for `size` ranks in `sites` sites.
+inline std::vector<Case> Cases(int size, int sites) {
+  std::vector<Case> cases;
+  for (const std::vector<int>& sizes : Splits(size, sites)) {
+    const std::string name = ::testing::PrintToString(sizes);
+    cases.push_back({name, MakeSites(sizes)});
+    cases.push_back({name + " in turns, every third has no WAN",
+                     MakeSites(
+                         sizes, [](int i, int) { return i % 3 != 1; }, true)});
+    cases.push_back({name + " only the last, and every fourth, has WAN",
+                     MakeSites(sizes, [](int i, int n) {
+                       return i + 1 == n || i % 4 == 1;
+                     })});
+  }
+  return cases;
 }
 
 /// Every rank's schedule.

@@ -91,8 +91,7 @@ TEST(SegmentPlanTest, ScratchBoundsWhatIsInFlight) {
     const SegmentPlan plan = Plan(64 * kMi, topology, {{}, scratch});
     EXPECT_GE(plan.in_flight, 2U);
     EXPECT_LE(plan.in_flight * 4 *
-                  ScratchElements(Algorithm::kHierarchical,
-                                  plan.segment_elements, topology),
+                  HierarchicalScratch(plan.segment_elements, topology),
               scratch);
   }
 }

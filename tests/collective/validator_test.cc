@@ -53,6 +53,19 @@ TEST_F(ValidatorTest, WritingOutputBeforeTheInputIsSentIsARaceInPlace) {
   ExpectFault("touches the same memory as step 1");
 }
 
+TEST_F(ValidatorTest, ACopyToItsOwnPlaceRacesWithTheOutputAlone) {
+  const auto check = [](Extent read, Extent copied) {
+    ScheduleBuilder builder(8, 0);
+    builder.Send(1, 0, read, {});
+    builder.Copy(kOutput, copied, {});
+    return ValidateSchedule(builder.Take(), 0, 2);
+  };
+  EXPECT_TRUE(check(kInput, kInput).ok());
+  EXPECT_THAT(check(kOutput, kInput).text(), HasSubstr("in no order"));
+  EXPECT_THAT(check(kInput, {Space::kInput, 4, 4}).text(),
+              HasSubstr("in no order"));
+}
+
 TEST_F(ValidatorTest, DependencyOnAStepNotBeforeIsRefused) {
   schedule_.dependencies[0] = 2;
   ExpectFault("depends on step 2");

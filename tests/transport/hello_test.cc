@@ -41,7 +41,8 @@ Hello Question() {
   hello.nonce = 99;
   hello.shared_credit = uint64_t{1} << 40;
   hello.stream_reserve = 65536;
-  hello.reserved[11] = 7;
+  hello.subject = 0xfedcba9876543210;
+  hello.reserved[3] = 7;
   hello.proof = ProofOf(hello, Secret(1));
   return hello;
 }

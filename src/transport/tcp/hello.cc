@@ -12,7 +12,7 @@ namespace longhaul {
 namespace {
 
 constexpr uint32_t kMagic = 0x4f48484cu;  // "LHHO"
-constexpr size_t kReservedAt = 68;
+constexpr size_t kReservedAt = 76;
 constexpr size_t kProofAt = kHelloSize - sizeof(SipTag);
 
 Status Corrupt(const char* what) {
@@ -102,6 +102,7 @@ HelloBytes EncodeHello(const Hello& hello) {
   StoreLittle<uint64_t>(p + 48, hello.nonce);
   StoreLittle<uint64_t>(p + 56, hello.shared_credit);
   StoreLittle<uint32_t>(p + 64, hello.stream_reserve);
+  StoreLittle<uint64_t>(p + 68, hello.subject);
   std::copy(hello.reserved.begin(), hello.reserved.end(), p + kReservedAt);
   std::copy(hello.proof.begin(), hello.proof.end(), p + kProofAt);
   return bytes;
@@ -134,6 +135,7 @@ Result<Hello> DecodeHello(std::span<const uint8_t, kHelloSize> in) {
   hello.nonce = LoadLittle<uint64_t>(p + 48);
   hello.shared_credit = LoadLittle<uint64_t>(p + 56);
   hello.stream_reserve = LoadLittle<uint32_t>(p + 64);
+  hello.subject = LoadLittle<uint64_t>(p + 68);
   std::copy_n(p + kReservedAt, hello.reserved.size(), hello.reserved.begin());
   std::copy_n(p + kProofAt, hello.proof.size(), hello.proof.begin());
   if (hello.version_min == 0 || hello.version_min > hello.version_max) {

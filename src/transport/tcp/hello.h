@@ -47,7 +47,10 @@ struct Hello {
   uint16_t flows = 1;  ///< flows the initiator opens to this peer in all
   HelloVerdict verdict = HelloVerdict::kQuestion;
   LinkClass link = LinkClass::kSameSite;
-  uint16_t flags = 0;           ///< none defined; receivers ignore them
+  /// The flow does not belong to the connection of the two processes but to
+  /// what `subject` names at the acceptor, which gets it as a plain socket.
+  static constexpr uint16_t kPrivate = 1;
+  uint16_t flags = 0;           ///< those not known are ignored
   uint64_t capabilities = 0;    ///< bits; both must have what is to be used
   uint64_t job = 0;             ///< the job's nonce
   uint64_t from = 0;            ///< incarnation of the sending process
@@ -55,7 +58,10 @@ struct Hello {
   uint64_t nonce = 0;           ///< random, so that no two proofs are alike
   uint64_t shared_credit = 0;   ///< bytes the sender takes from all streams
   uint32_t stream_reserve = 0;  ///< bytes it takes of each stream besides
-  std::array<uint8_t, 12> reserved{};  ///< kept so that the proof holds
+  /// kPrivate: whom the flow is for. Else the line to the sender's site
+  /// (PaceBoard::LineTo), 0 if it does not say.
+  uint64_t subject = 0;
+  std::array<uint8_t, 4> reserved{};  ///< kept so that the proof holds
   SipTag proof{};
 };
 

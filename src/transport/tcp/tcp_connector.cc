@@ -20,6 +20,12 @@ bool IsFinal(const Status& status) {
          status.code() == StatusCode::kUnsupported;
 }
 
+// Is the peer's host there, but not the process?
+bool WasRefused(const Status& status) {
+  return status.code() == StatusCode::kUnreachable &&
+         status.scope() == FaultScope::kConnection;
+}
+
 Status Unreachable(std::string text) {
   return {StatusCode::kUnreachable, std::move(text), FaultScope::kPath};
 }
@@ -271,7 +277,8 @@ void TcpConnector::Flow::TryNext(TimePoint now) {
 void TcpConnector::Flow::EndRound(TimePoint now) {
   bool again = false;
   for (Target& target : targets_) {
-    target.tried = IsFinal(target.last);
+    target.tried = IsFinal(target.last) ||
+                   (config().refusal_is_final && WasRefused(target.last));
     again = again || !target.tried;
   }
   if (!again) {

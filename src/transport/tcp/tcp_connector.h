@@ -52,6 +52,8 @@ class TcpConnector {
     uint16_t first_flow = 0;  ///< flows first .. first + count - 1 are opened
     uint16_t flow_count = 1;
     TimePoint deadline = kNever;
+    /// Nobody listens at an address: for good, rather than not yet.
+    bool refusal_is_final = false;
     Duration stagger = 250 * kMillisecond;     ///< before the next address
     Duration attempt_timeout = 5 * kSecond;    ///< to connect; again, to answer
     Duration first_pause = 50 * kMillisecond;  ///< before the second round;

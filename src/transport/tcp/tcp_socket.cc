@@ -206,6 +206,12 @@ Status BindSource(int fd, const Address& source) {
                 "cannot send from " + source.HostString(), errno);
 }
 
+// Refused by a host that is there, or anything else?
+Status NotConnected(int error) {
+  return {StatusCode::kUnreachable, std::strerror(error),
+          error == ECONNREFUSED ? FaultScope::kConnection : FaultScope::kPath};
+}
+
 Result<bool> BeginConnect(int fd, const Address& to) {
   sockaddr_storage address;
   const socklen_t size = to.ToSockaddr(&address);
@@ -213,21 +219,18 @@ Result<bool> BeginConnect(int fd, const Address& to) {
     return true;
   }
   if (errno == EINPROGRESS || errno == EINTR) return false;
-  return Status(StatusCode::kUnreachable, std::strerror(errno),
-                FaultScope::kPath);
+  return NotConnected(errno);
 }
 
 Status ConnectOutcome(int fd) {
   const int error = GetInt(fd, SOL_SOCKET, SO_ERROR);
-  if (error != 0) {
-    return {StatusCode::kUnreachable, std::strerror(error), FaultScope::kPath};
-  }
+  if (error != 0) return NotConnected(error);
   // A connect to a local port that nobody listens on can be given that very
   // port as its own, and then meets itself.
   const Address peer = PeerAddress(fd);
   if (peer.family != AddressFamily::kAuto && peer == LocalAddress(fd)) {
     return {StatusCode::kUnreachable, "nobody listens there",
-            FaultScope::kPath};
+            FaultScope::kConnection};
   }
   return {};
 }

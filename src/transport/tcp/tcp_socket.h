@@ -73,10 +73,12 @@ Result<UniqueFd> ListenTcp(const Address& at,
 /// Binds to a local address, any port.
 Status BindSource(int fd, const Address& source);
 /// Begins to connect. True if done, false if on its way; poll for output, then
-/// ConnectOutcome. kUnreachable with the reason if refused at once.
+/// ConnectOutcome. kUnreachable with the reason if refused at once; its scope
+/// is kConnection if the host is there, but nobody listens.
 Result<bool> BeginConnect(int fd, const Address& to);
-/// Why the connect failed; OK if it has not. Also fails for a socket that has
-/// been connected to itself, as may happen on loopback.
+/// Why the connect failed, as BeginConnect says it; OK if it has not. Also
+/// fails for a socket that has been connected to itself, as may happen on
+/// loopback.
 Status ConnectOutcome(int fd);
 
 /// No address (kAuto) if the socket has none.

@@ -1,0 +1,62 @@
+// What one init() of NCCL gives: a hold on the process, and all objects made
+// under it, so that those that NCCL never closes (after an abort, a connect
+// that failed half-way) are gone at finalize().
+//
+// Any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "comm.h"
+#include "process.h"
+
+namespace longhaul::nccl {
+
+class NetContext {
+ public:
+  NetContext(Process::Hold process, uint64_t comm_id)
+      : process_(std::move(process)), comm_id_(comm_id) {}
+  /// Destroys what is left.
+  ~NetContext() {
+    // Not under the lock: an object may take another with it.
+    while (NetObject* object = Any()) Destroy(object);
+  }
+  NetContext(const NetContext&) = delete;
+  NetContext& operator=(const NetContext&) = delete;
+
+  Process& process() { return *process_; }
+  uint64_t comm_id() const { return comm_id_; }
+
+  /// Keeps an object until Destroy.
+  template <typename T>
+  T* Keep(std::unique_ptr<T> object) {
+    const std::lock_guard lock(mutex_);
+    object->owner = this;
+    objects_.insert(object.get());
+    return object.release();
+  }
+  void Destroy(NetObject* object) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (objects_.erase(object) == 0) return;
+    }
+    delete object;
+  }
+
+ private:
+  NetObject* Any() {
+    const std::lock_guard lock(mutex_);
+    return objects_.empty() ? nullptr : *objects_.begin();
+  }
+
+  Process::Hold process_;
+  const uint64_t comm_id_;
+  std::mutex mutex_;
+  std::set<NetObject*> objects_;
+};
+
+}  // namespace longhaul::nccl
