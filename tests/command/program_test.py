@@ -89,6 +89,13 @@ class NcclConf(unittest.TestCase):
         self.assertIn("\nNCCL_BUFFSIZE=4194304\n", self.conf.read_text())
         self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["nccl.conf", "sites.toml"])
 
+    def test_what_cannot_be_replaced_stays_alone(self) -> None:
+        self.conf.mkdir()
+        for force in ([], ["--force"]):
+            done = run("nccl-conf", "--topology", str(self.sites), "-o", str(self.conf), *force)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["nccl.conf", "sites.toml"])
+
     def test_a_relative_path_becomes_absolute(self) -> None:
         done = run("nccl-conf", "--topology", os.path.relpath(self.sites))
         self.assertIn(f"\nLONGHAUL_TOPOLOGY={self.sites.resolve()}\n", done.stdout)

@@ -53,6 +53,14 @@ TEST(NcclConfTest, NcclReadsTheSettingsAndNothingElse) {
   EXPECT_EQ(settings.size(), 11u);
 }
 
+TEST(NcclConfTest, NamesOfSitesBecomeNoSettings) {
+  nccl::Line line = ALine();
+  line.from = "a\nNCCL_ALGO=Ring";
+  const std::string text =
+      NcclConf(nccl::Advise(line, {}), {}, "/s.toml").value();
+  EXPECT_THAT(text, HasSubstr("# Line: a NCCL_ALGO Ring to tokyo"));
+}
+
 TEST(NcclConfTest, RefusesPathsThatNcclCannotRead) {
   const nccl::Advice advice = nccl::Advise(ALine(), {});
   EXPECT_FALSE(NcclConf(advice, {}, "/a\nNCCL_ALGO=Ring").ok());

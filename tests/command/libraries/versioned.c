@@ -1,8 +1,8 @@
-// A library with NCCL's version call, and a start-up code that talks.
+// A library with NCCL's version call, and a start-up code that talks as the probe does.
 #include <stdio.h>
 
 __attribute__((constructor)) static void Start(void) {
-  puts("version 1");
+  puts("symbol said");
   fflush(stdout);
 }
 

@@ -55,6 +55,10 @@ Status Failed(const std::string& path) {
           Text("%s: %s", path.c_str(), std::strerror(errno))};
 }
 
+Status Exists(const std::string& path) {
+  return {StatusCode::kInvalidArgument, path + " exists; --force replaces it"};
+}
+
 bool WriteAll(int fd, const std::string& text) {
   size_t done = 0;
   while (done < text.size()) {
@@ -66,21 +70,17 @@ bool WriteAll(int fd, const std::string& text) {
   return ::fsync(fd) == 0 || errno == EINVAL;  // EINVAL: nothing to flush there
 }
 
-// Gives the finished file its name.
+// Gives the finished file its name, and takes away the one it was made under.
 Status Publish(const std::string& made, const std::string& path, bool replace) {
+  if (replace && ::rename(made.c_str(), path.c_str()) == 0) return {};
+  Status status;
   if (replace) {
-    return ::rename(made.c_str(), path.c_str()) == 0 ? Status() : Failed(path);
-  }
-  if (::link(made.c_str(), path.c_str()) != 0) {
-    const Status status = errno == EEXIST
-                              ? Status(StatusCode::kInvalidArgument,
-                                       path + " exists; --force replaces it")
-                              : Failed(path);
-    ::unlink(made.c_str());
-    return status;
+    status = Failed(path);
+  } else if (::link(made.c_str(), path.c_str()) != 0) {
+    status = errno == EEXIST ? Exists(path) : Failed(path);
   }
   ::unlink(made.c_str());
-  return {};
+  return status;
 }
 
 }  // namespace
@@ -123,8 +123,7 @@ Status WriteNewFile(const std::string& path, const std::string& text,
   const Uninterrupted section;
   struct stat there {};
   if (!replace && ::lstat(path.c_str(), &there) == 0) {
-    return {StatusCode::kInvalidArgument,
-            path + " exists; --force replaces it"};
+    return Exists(path);
   }
   const std::string made = path + "." + std::to_string(::getpid()) + ".new";
   {
@@ -132,7 +131,7 @@ Status WriteNewFile(const std::string& path, const std::string& text,
         ::open(made.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode));
     if (!file.valid()) return Failed(path);
     if (!WriteAll(file.get(), text)) {
-      const Status status = Failed(path);
+      Status status = Failed(path);
       ::unlink(made.c_str());
       return status;
     }

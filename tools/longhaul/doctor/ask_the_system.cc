@@ -125,6 +125,7 @@ HostFacts GatherHostFacts(const char* const* environment) {
   const std::vector<std::string> settings = WithNcclConf(
       environment, "", user == nullptr ? "" : user->pw_dir, &facts);
   std::vector<const char*> entries;
+  entries.reserve(settings.size() + 1);
   for (const std::string& setting : settings) {
     entries.push_back(setting.c_str());
   }

@@ -41,11 +41,12 @@ bool ReadText(const fs::path& path, std::string* text) {
 }
 
 void ReadSysctls(const std::string& root, HostFacts* facts) {
+  const fs::path folder = root + "/proc/sys";
   for (const char* name : kSysctls) {
     std::string file = name;
     for (char& c : file) c = c == '.' ? '/' : c;
     std::string text;
-    if (ReadText(root + "/proc/sys/" + file, &text)) {
+    if (ReadText(folder / file, &text)) {
       facts->sysctls[name] = text;
     }
   }
@@ -65,9 +66,10 @@ void ReadMtus(const std::string& root, HostFacts* facts) {
 
 // Loaded or not: modules.dep and modules.builtin list what there is.
 bool HasBbrModule(const std::string& root, const std::string& release) {
+  const fs::path folder = root + "/lib/modules/" + release;
   for (const char* list : {"modules.dep", "modules.builtin"}) {
     std::string text;
-    if (ReadText(root + "/lib/modules/" + release + "/" + list, &text) &&
+    if (ReadText(folder / list, &text) &&
         text.find("/tcp_bbr.ko") != text.npos) {
       return true;
     }
