@@ -3,7 +3,9 @@
 
 #include <vector>
 
+#include "collective/all_gather.h"
 #include "collective/hierarchical.h"
+#include "collective/reduce_scatter.h"
 #include "collective/ring.h"
 #include "collective/schedule_cache.h"
 #include "collective/selector.h"
@@ -35,6 +37,27 @@ void BuildRing(benchmark::State& state) {
   }
 }
 
+// A stretch of each rank's block in turn.
+void BuildAllGatherStretch(benchmark::State& state) {
+  const Topology topology = TopologyOf(state);
+  Rank root = 0;
+  while (state.KeepRunning()) {
+    benchmark::DoNotOptimize(
+        BuildAllGather(kCount, topology, root, 0, Rails::kAll));
+    root = (root + 1) % topology.size();
+  }
+}
+
+void BuildReduceScatterStretch(benchmark::State& state) {
+  const Topology topology = TopologyOf(state);
+  Rank root = 0;
+  while (state.KeepRunning()) {
+    benchmark::DoNotOptimize(
+        BuildReduceScatter(kCount, topology, root, 0, Rails::kAll));
+    root = (root + 1) % topology.size();
+  }
+}
+
 void Select(benchmark::State& state) {
   const Topology topology = TopologyOf(state);
   while (state.KeepRunning()) {
@@ -46,11 +69,12 @@ void Select(benchmark::State& state) {
 // The shapes of a training step, over and over.
 void LookUp(benchmark::State& state) {
   const Topology topology = TopologyOf(state);
-  ScheduleCache cache(topology, 0, SegmentOptions());
+  ScheduleCache cache(topology, 0);
   uint64_t i = 0;
   while (state.KeepRunning()) {
     benchmark::DoNotOptimize(
-        cache.Get({kCount + i++ % 32, 4, Algorithm::kHierarchical}));
+        cache.Get({Collective::kAllReduce, Algorithm::kHierarchical, 0,
+                   kCount + i++ % 32}));
   }
 }
 
@@ -62,6 +86,8 @@ void Shapes(benchmark::internal::Benchmark* benchmark) {
 }
 BENCHMARK(BuildHierarchical)->Apply(Shapes);
 BENCHMARK(BuildRing)->Apply(Shapes);
+BENCHMARK(BuildAllGatherStretch)->Apply(Shapes);
+BENCHMARK(BuildReduceScatterStretch)->Apply(Shapes);
 BENCHMARK(Select)->Apply(Shapes);
 BENCHMARK(LookUp)->Apply(Shapes);
 

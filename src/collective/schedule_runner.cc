@@ -1,6 +1,7 @@
 #include "collective/schedule_runner.h"
 
 #include <algorithm>
+#include <cinttypes>
 #include <utility>
 
 #include "base/check.h"
@@ -20,24 +21,25 @@ constexpr size_t kUsuallyReady = 4096;
 constexpr size_t kMaxToldEarly = 4096;
 
 std::string Describe(const Fingerprint& f) {
-  const auto count = static_cast<unsigned long long>(f.count);
-  const char* type = NameOf(static_cast<DataType>(f.type));
+  if (f.collective == static_cast<uint8_t>(Collective::kBarrier)) {
+    return "a barrier";
+  }
+  const std::string what =
+      Text("%" PRIu64 " x %s", f.count, NameOf(static_cast<DataType>(f.type)));
   const char* op = NameOf(static_cast<ReduceOp>(f.op));
   switch (static_cast<Collective>(f.collective)) {
-    case Collective::kBarrier:
-      return "a barrier";
     case Collective::kAllGather:
-      return Text("an all-gather of %llu x %s (place %08x, segments of %u)",
-                  count, type, f.root, f.segment);
+      return Text("an all-gather of %s (place %08x, segments of %u)",
+                  what.c_str(), f.root, f.segment);
     case Collective::kReduceScatter:
-      return Text(
-          "a reduce-scatter of %llu x %s (%s, place %08x, segments of %u)",
-          count, type, op, f.root, f.segment);
+      return Text("a reduce-scatter of %s (%s, place %08x, segments of %u)",
+                  what.c_str(), op, f.root, f.segment);
     case Collective::kAllReduce:
+    case Collective::kBarrier:
       break;
   }
-  return Text("an all-reduce of %llu x %s (%s, %s, segments of %u)", count,
-              type, op, NameOf(static_cast<Algorithm>(f.algorithm)), f.segment);
+  return Text("an all-reduce of %s (%s, %s, segments of %u)", what.c_str(), op,
+              NameOf(static_cast<Algorithm>(f.algorithm)), f.segment);
 }
 
 // What a reader cannot see in a place, which is a hash.
