@@ -66,7 +66,7 @@ Status StatusOf(nccl::abi::ResultCode code, const char* what) {
           Text("%s: the plugin says %d", what, static_cast<int>(code))};
 }
 
-void PrintWarnings(nccl::abi::LogLevel level, unsigned long /*flags*/,
+void PrintWarnings(nccl::abi::LogLevel level, uint64_t /*flags*/,
                    const char* /*file*/, int /*line*/, const char* format,
                    ...) {
   if (level != nccl::abi::LogLevel::kWarn) return;

@@ -53,8 +53,8 @@ class Meeting : public Subject {
 Status StatusOf(nccl::abi::ResultCode code, const char* what);
 
 /// Prints what the plugin warns of to stderr.
-void PrintWarnings(nccl::abi::LogLevel level, unsigned long flags,
-                   const char* file, int line, const char* format, ...)
+void PrintWarnings(nccl::abi::LogLevel level, uint64_t flags, const char* file,
+                   int line, const char* format, ...)
     __attribute__((format(printf, 5, 6)));
 
 }  // namespace longhaul::bench

@@ -130,7 +130,7 @@ Status Receive(Pair* pair, const std::vector<size_t>& sizes, TimePoint start,
         in_order = in_order && IsMarked(index, slot);
       },
       nccl::Scribble::kNever);
-  const Status status = Drive(&proxy, "receive");
+  Status status = Drive(&proxy, "receive");
   if (!status.ok()) return status;
   if (!in_order) return {StatusCode::kCorrupt, "messages changed places"};
   pass->seconds = static_cast<double>(last - start) * kNanoseconds;
@@ -174,9 +174,9 @@ Status Stream(Meeting* meeting, Pair* pair, const StreamSettings& settings,
 Status PingPong(Meeting* meeting, Pair* pair, size_t bytes) {
   for (int turn = 0; turn < 2; ++turn) {
     Pass ignored;
-    const Status status = meeting->rank() == turn
-                              ? Send(pair, {bytes})
-                              : Receive(pair, {bytes}, 0, &ignored);
+    Status status = meeting->rank() == turn
+                        ? Send(pair, {bytes})
+                        : Receive(pair, {bytes}, 0, &ignored);
     if (!status.ok()) return status;
   }
   return {};
@@ -186,7 +186,7 @@ Status Ping(Meeting* meeting, Pair* pair, const StreamSettings& settings,
             StreamResult* result) {
   for (int i = -settings.warm_up; i < settings.pings; ++i) {
     const TimePoint start = Now();
-    const Status status = PingPong(meeting, pair, settings.ping_bytes);
+    Status status = PingPong(meeting, pair, settings.ping_bytes);
     if (!status.ok()) return status;
     if (i < 0) continue;
     result->half_round_trips.push_back(static_cast<double>(Now() - start) / 2 *
