@@ -4,6 +4,7 @@
 #include <span>
 
 #include "abi/tuner_constants.h"
+#include "nccl/advice/advice.h"
 
 namespace longhaul::nccl {
 namespace {
@@ -15,11 +16,6 @@ constexpr float kBanned = 1e15F;
 // The most NCCL has, and as many as keep a host's own links busy.
 constexpr uint64_t kMaxChannels = 64;
 constexpr uint64_t kMinChannels = 8;
-// Chunks NCCL has under way per channel (NCCL_STEPS).
-constexpr uint64_t kSlots = 8;
-// What ChunkBytes() keeps: chunks per channel and message, and their alignment.
-constexpr uint64_t kMinRounds = 16;
-constexpr uint64_t kGrain = 4096;
 
 constexpr int kForAllReduce[] = {abi::kAlgoCollNetDirect,
                                  abi::kAlgoCollNetChain, abi::kAlgoTree,
@@ -64,13 +60,6 @@ std::optional<size_t> LargestSite(const TopologyFile& file) {
   return largest;
 }
 
-// Bytes a line holds from one end to the other and back.
-uint64_t Bdp(double bits_per_second, Duration one_way) {
-  constexpr double kMost = 1e15;
-  return static_cast<uint64_t>(std::min(
-      bits_per_second / 8 * 2 * static_cast<double>(one_way) * 1e-9, kMost));
-}
-
 uint64_t DivideUp(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
@@ -79,11 +68,8 @@ TunerFacts TunerFacts::Of(const TopologyFile& file) {
   TunerFacts facts;
   facts.sites = static_cast<int>(file.sites.size());
   facts.largest_site = LargestSite(file);
-  for (const PathSpec& path : file.paths) {
-    if (path.rate && path.delay) {
-      facts.bdp_bytes = std::max(facts.bdp_bytes, Bdp(*path.rate, *path.delay));
-    }
-  }
+  const Result<Line> line = HeaviestLine(file);
+  if (line.ok()) facts.bdp_bytes = line->Bdp();
   return facts;
 }
 
@@ -130,10 +116,11 @@ void Tuner::ChunkBytes(size_t bytes, int algorithm, int protocol, int channels,
   if (!spans_sites_ || !chunk_bytes || bdp_bytes_ == 0) return;
   if (protocol != abi::kProtoSimple) return;
   if (!IsCollNet(algorithm) && algorithm != abi::kAlgoTree) return;
-  const auto across = static_cast<uint64_t>(std::max(channels, 1));
-  const uint64_t filling = DivideUp(2 * bdp_bytes_, across * kSlots);
-  const uint64_t sensible = std::min(filling, bytes / (across * kMinRounds));
-  *chunk_bytes = std::max<size_t>(*chunk_bytes, sensible / kGrain * kGrain);
+  Advice line;
+  line.bdp_per_head = bdp_bytes_;
+  line.buffer_size = buffer_bytes_;
+  *chunk_bytes = std::max<size_t>(
+      *chunk_bytes, ChunkSize(line, bytes, std::max(channels, 1)));
 }
 
 }  // namespace longhaul::nccl

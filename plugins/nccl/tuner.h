@@ -45,8 +45,8 @@ struct TunerFacts {
   /// NCCL_BUFFSIZE, per channel.
   uint64_t buffer_bytes = kDefaultBufferBytes;
 
-  /// `buffer_bytes` is left as it is. A line counts only if its rate and delay
-  /// are both stated.
+  /// `buffer_bytes` is left as it is. Where the file states no rate or delay,
+  /// HeaviestLine()'s assumptions count.
   static TunerFacts Of(const TopologyFile& file);
 };
 
@@ -72,9 +72,7 @@ class Tuner {
   void Price(abi::FuncCode function, float* costs, int algorithms,
              int protocols, int* channels) const;
 
-  /// get_chunk_size(): so large that the 8 chunks NCCL has under way on each
-  /// channel hold two BDPs, as far as a message of `bytes` gives every channel
-  /// 16 of them: the last chunk is padded, and padding crosses the line too.
+  /// get_chunk_size(): ChunkSize() of the line and NCCL_BUFFSIZE.
   /// Never below NCCL's choice; NCCL clamps the answer to NCCL_BUFFSIZE / 8.
   /// Leaves all but CollNet and Tree over Simple alone: the buffers of NVLS are
   /// smaller than the clamp believes.

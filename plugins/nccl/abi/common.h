@@ -84,13 +84,13 @@ enum class LogLevel : int {
   kAbort = 4,
   kTrace = 5,
 };
-inline constexpr unsigned long kLogInit = 0x1;
-inline constexpr unsigned long kLogNet = 0x10;
-inline constexpr unsigned long kLogTuning = 0x40;
-inline constexpr unsigned long kLogEnv = 0x80;
+inline constexpr uint64_t kLogInit = 0x1;
+inline constexpr uint64_t kLogNet = 0x10;
+inline constexpr uint64_t kLogTuning = 0x40;
+inline constexpr uint64_t kLogEnv = 0x80;
 
 /// NCCL's log; may be null when others than NCCL load the plugin.
-using LogFn = void (*)(LogLevel level, unsigned long flags, const char* file,
+using LogFn = void (*)(LogLevel level, uint64_t flags, const char* file,
                        int line, const char* format, ...);
 
 /// NCCL's profiler, v10 and later; may be null.

@@ -21,11 +21,12 @@ size_t LargestOf(const std::vector<size_t>& sizes) {
 }  // namespace
 
 SendProxy::SendProxy(NetTable* net, void* comm, std::vector<size_t> sizes,
-                     SlotFn fill)
+                     SlotFn fill, Scribble scribble)
     : net_(net),
       comm_(comm),
       sizes_(std::move(sizes)),
       fill_(std::move(fill)),
+      scribble_(scribble),
       slot_bytes_(LargestOf(sizes_)),
       memory_(slot_bytes_ * kSlots) {
   net_->RegMr(comm_, memory_.data(), memory_.size(), abi::kPtrHost, &mr_);
@@ -65,17 +66,20 @@ ResultCode SendProxy::TestOldest() {
   const ResultCode code = net_->Test(requests_[done_ % kSlots], &done, nullptr);
   if (code != ResultCode::kSuccess || done == 0) return code;
   const std::span<std::byte> slot = Slot(done_);
-  std::fill(slot.begin(), slot.end(), kUsed);
+  if (scribble_ == Scribble::kAlways) {
+    std::fill(slot.begin(), slot.end(), kUsed);
+  }
   ++done_;
   return code;
 }
 
 RecvProxy::RecvProxy(NetTable* net, void* comm, std::vector<size_t> sizes,
-                     size_t slot_bytes, SlotFn check)
+                     size_t slot_bytes, SlotFn check, Scribble scribble)
     : net_(net),
       comm_(comm),
       sizes_(std::move(sizes)),
       check_(std::move(check)),
+      scribble_(scribble),
       slot_bytes_(std::max(slot_bytes, LargestOf(sizes_))),
       memory_(slot_bytes_ * kSlots) {
   net_->RegMr(comm_, memory_.data(), memory_.size(), abi::kPtrHost, &mr_);
@@ -97,7 +101,9 @@ ResultCode RecvProxy::Post() {
     return ResultCode::kSuccess;
   }
   std::byte* const slot = Slot(posted_);
-  std::memset(slot, static_cast<int>(kUsed), slot_bytes_);
+  if (scribble_ == Scribble::kAlways) {
+    std::memset(slot, static_cast<int>(kUsed), slot_bytes_);
+  }
   const bool hint = net_->version() >= 9 && posted_ % 2 == 1;
   void* const before =
       hint ? reinterpret_cast<void*>(abi::kOptionalRecvCompletion) : nullptr;

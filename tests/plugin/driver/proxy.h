@@ -21,12 +21,17 @@ inline constexpr size_t kSlots = 8;
 /// Message `index` of a stream, to be written or compared by the caller.
 using SlotFn = std::function<void(size_t index, std::span<std::byte> slot)>;
 
+/// Whether the bytes of slots that nobody may rely on are overwritten: sent
+/// ones once they are sent, received ones before the receive is posted.
+enum class Scribble { kAlways, kNever };
+
 /// Sends messages of the sizes given.
 class SendProxy {
  public:
   /// `fill` writes a message before it is sent. Slots are as large as the
   /// largest message.
-  SendProxy(NetTable* net, void* comm, std::vector<size_t> sizes, SlotFn fill);
+  SendProxy(NetTable* net, void* comm, std::vector<size_t> sizes, SlotFn fill,
+            Scribble scribble = Scribble::kAlways);
   ~SendProxy();
   SendProxy(const SendProxy&) = delete;
   SendProxy& operator=(const SendProxy&) = delete;
@@ -46,6 +51,7 @@ class SendProxy {
   void* comm_;
   std::vector<size_t> sizes_;
   SlotFn fill_;
+  Scribble scribble_;
   size_t slot_bytes_;
   std::vector<std::byte> memory_;
   void* mr_ = nullptr;
@@ -63,7 +69,8 @@ class RecvProxy {
   /// Every other receive carries the hint that completion is optional, where
   /// the version has it.
   RecvProxy(NetTable* net, void* comm, std::vector<size_t> sizes,
-            size_t slot_bytes, SlotFn check);
+            size_t slot_bytes, SlotFn check,
+            Scribble scribble = Scribble::kAlways);
   ~RecvProxy();
   RecvProxy(const RecvProxy&) = delete;
   RecvProxy& operator=(const RecvProxy&) = delete;
@@ -80,6 +87,7 @@ class RecvProxy {
   void* comm_;
   std::vector<size_t> sizes_;
   SlotFn check_;
+  Scribble scribble_;
   size_t slot_bytes_;
   std::vector<std::byte> memory_;
   void* mr_ = nullptr;
