@@ -55,13 +55,13 @@ ResultCode Connect(void* context, int /*device*/, void* handle,
   return Guarded("connect", [&] {
     auto& owner = *static_cast<NetContext*>(context);
     const HandleBytes bytes(static_cast<uint8_t*>(handle), abi::kHandleBytes);
-    auto* connecting = static_cast<Connecting*>(StageOf(bytes));
+    const Result<Handle> to = DecodeHandle(bytes);
+    if (!to.ok()) return Refuse("connect", to.status());
+    auto* connecting = owner.Find<Connecting>(StageOf(bytes));
     if (connecting == nullptr) {
-      Result<Handle> to = DecodeHandle(bytes);
-      if (!to.ok()) return Refuse("connect", to.status());
       connecting =
           owner.Keep(std::make_unique<Connecting>(owner.process(), to.value()));
-      SetStage(bytes, connecting);
+      SetStage(bytes, static_cast<NetObject*>(connecting));
     }
     Result<std::unique_ptr<SendComm>> comm = connecting->Poll();
     if (comm.ok() && *comm == nullptr) return ResultCode::kSuccess;

@@ -39,6 +39,14 @@ class NetContext {
     objects_.insert(object.get());
     return object.release();
   }
+  /// The object at an address that came from outside; null if there is none of
+  /// that kind.
+  template <typename T>
+  T* Find(void* address) {
+    const std::lock_guard lock(mutex_);
+    const auto at = objects_.find(static_cast<NetObject*>(address));
+    return at == objects_.end() ? nullptr : dynamic_cast<T*>(*at);
+  }
   void Destroy(NetObject* object) {
     {
       const std::lock_guard lock(mutex_);
