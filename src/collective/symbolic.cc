@@ -348,8 +348,7 @@ Status CheckReduceScatter(std::span<const Schedule> ranks,
         if (!is_root && value != untouched) {
           return Bad(Text("rank %zu writes output element %" PRIu64, r, e));
         }
-        const Id sum = SumBySite(expressions, topology, e);
-        if (is_root && value != sum) {
+        if (is_root && value != SumBySite(expressions, topology, e)) {
           return Bad(Text("rank %zu, output element %" PRIu64
                           " is not the sum by sites",
                           r, e));

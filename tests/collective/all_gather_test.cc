@@ -57,7 +57,7 @@ const std::vector<std::pair<uint64_t, Rails>> kProven = {{0, Rails::kOne},
                                                          {3, Rails::kOne},
                                                          {1, Rails::kAll},
                                                          {3, Rails::kAll},
-                                                         {23, Rails::kAll}};
+                                                         {18, Rails::kAll}};
 
 TEST(AllGatherTest, IsProvenForEveryShape) {
   int proven = 0;

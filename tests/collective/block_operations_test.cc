@@ -122,11 +122,18 @@ class BlockCall {
     if (!from.empty()) std::memcpy(to, from.data(), from.size());
   }
 
-  // Small numbers of the type, so that floating-point sums mean something.
+  // Small numbers of the type, so that floating-point sums mean something. They
+  // repeat, and that with another period than ranks and blocks.
   Bytes Numbers(size_t rank, uint64_t count) const {
-    Bytes bytes;
-    for (uint64_t i = 0; i < count; ++i) {
-      Append((rank * 7 + i * 3 + spec_.salt) % 11 + 1, bytes);
+    constexpr uint64_t kPeriod = 11;
+    Bytes once;
+    for (uint64_t i = 0; i < kPeriod; ++i) {
+      Append((rank * 7 + i * 3 + spec_.salt) % kPeriod + 1, once);
+    }
+    Bytes bytes(count * Size());
+    for (size_t at = 0; at < bytes.size(); at += once.size()) {
+      std::memcpy(&bytes[at], once.data(),
+                  std::min(once.size(), bytes.size() - at));
     }
     return bytes;
   }
@@ -173,28 +180,30 @@ class BlockCall {
   Bytes Sum(size_t r) const {
     const Topology& topology = job_.topology();
     const Interval own = Own(r);
+    if (own.count() == 0) return {};
     std::vector<Bytes> sites;
     for (SiteIndex site = 0; site < topology.site_count(); ++site) {
       std::vector<Bytes> ranks;
       for (const Rank rank : topology.RanksOf(site)) {
-        ranks.push_back(Contribution(static_cast<size_t>(rank)));
+        const Bytes all = Contribution(static_cast<size_t>(rank));
+        const auto begin =
+            all.begin() + static_cast<std::ptrdiff_t>(own.begin * Size());
+        ranks.emplace_back(
+            begin, begin + static_cast<std::ptrdiff_t>(own.count() * Size()));
       }
-      if (topology.site_count() == 1) return Add(ranks, own, true);
-      sites.push_back(Add(ranks, {0, window_.count()}, false));
+      if (topology.site_count() == 1) return Add(ranks, true);
+      sites.push_back(Add(ranks, false));
     }
-    return Add(sites, own, true);
+    return Add(sites, true);
   }
-  Bytes Add(const std::vector<Bytes>& operands, Interval elements,
-            bool final) const {
+  Bytes Add(const std::vector<Bytes>& operands, bool final) const {
     std::vector<const void*> sources;
-    for (const Bytes& bytes : operands) {
-      sources.push_back(bytes.data() + elements.begin * Size());
-    }
+    for (const Bytes& bytes : operands) sources.push_back(bytes.data());
     const bool divide = final && spec_.op == ReduceOp::kAvg;
-    Bytes sum(elements.count() * Size());
+    Bytes sum(operands[0].size());
     Reduce(
         {spec_.type, spec_.op, divide ? static_cast<uint32_t>(job_.size()) : 1},
-        sum.data(), sources, elements.count());
+        sum.data(), sources, sum.size() / Size());
     return sum;
   }
 
@@ -297,8 +306,8 @@ TEST(BlockOperationsTest, ManyInFlightMixWithOtherCollectives) {
   SimJobConfig config;
   config.sites = {2, 2};
   SimJob job(4, config);
-  const uint64_t block = 100'000;
-  const size_t window = 30'000;
+  const uint64_t block = 20'000;
+  const size_t window = 6'000;
   std::vector<std::unique_ptr<BlockCall>> calls;
   std::vector<Operation*> others;
   std::deque<std::vector<int64_t>> data;  // of all-reduces, in place
