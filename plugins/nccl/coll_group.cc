@@ -53,7 +53,10 @@ Result<std::unique_ptr<CollListener>> CollListener::Make(Process& process) {
 }
 
 Result<bool> CollRequest::Test(size_t* bytes) {
-  if (!request_.Done()) return false;
+  if (!request_.Done()) {
+    process_->Assist();
+    if (!request_.Done()) return false;
+  }
   Status status = request_.status();
   if (!status.ok()) return status;
   *bytes = bytes_;
@@ -78,7 +81,7 @@ Result<std::unique_ptr<CollGroup>> CollGroup::Join(
       meeting.Commit(communicator.ok() ? Status() : communicator.status());
   if (!committed.ok()) return committed;
   std::unique_ptr<CollGroup> group(
-      new CollGroup(comm_id, std::move(communicator).value()));
+      new CollGroup(process, comm_id, std::move(communicator).value()));
   const Agreement agreement = AgreementOf(*group->communicator_);
   Agreements::OfProcess().Publish(comm_id, agreement);
   group->published_ = true;
@@ -101,10 +104,12 @@ Result<CollRequest*> CollGroup::Follow(CollRequest* request, Request issued,
   if (issued.Done() && issued.status().code() == StatusCode::kExhausted) {
     return static_cast<CollRequest*>(nullptr);
   }
+  request->process_ = &process_;
   request->request_ = std::move(issued);
   request->bytes_ = bytes;
   request->taken_ = true;
   ++next_;
+  process_.Assist();
   return request;
 }
 

@@ -48,6 +48,7 @@ class CollRequest {
 
  private:
   friend class CollGroup;
+  Process* process_ = nullptr;
   Request request_;
   size_t bytes_ = 0;
   bool taken_ = false;
@@ -78,12 +79,16 @@ class CollGroup final : public NetObject {
                                      Window window, DataType type, ReduceOp op);
 
  private:
-  CollGroup(uint64_t comm_id, std::unique_ptr<Communicator> communicator)
-      : comm_id_(comm_id), communicator_(std::move(communicator)) {}
+  CollGroup(Process& process, uint64_t comm_id,
+            std::unique_ptr<Communicator> communicator)
+      : process_(process),
+        comm_id_(comm_id),
+        communicator_(std::move(communicator)) {}
   CollRequest* Free();
   Result<CollRequest*> Follow(CollRequest* request, Request issued,
                               size_t bytes);
 
+  Process& process_;
   const uint64_t comm_id_;
   bool published_ = false;
   // Behind the communicator: requests wait for their operations, which the

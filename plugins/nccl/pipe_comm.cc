@@ -10,26 +10,34 @@ namespace {
 class PipeNetRequest final : public NetRequest {
  public:
   Result<bool> Test(size_t* bytes) override {
-    if (!pipe_request_->Done()) return false;
+    if (!pipe_request_->Done()) {
+      process_->Assist();
+      if (!pipe_request_->Done()) return false;
+    }
     if (!pipe_request_->status().ok()) return pipe_request_->status();
     *bytes = pipe_request_->bytes();
     pipe_request_->Release();
     pipe_request_ = nullptr;
     return true;
   }
-  void Follow(PipeRequest* request) { pipe_request_ = request; }
+  void Follow(Process& process, PipeRequest* request) {
+    process_ = &process;
+    pipe_request_ = request;
+    process.Assist();
+  }
 
  private:
+  Process* process_ = nullptr;
   PipeRequest* pipe_request_ = nullptr;
 };
 
 /// As many as the pipe has, taken in the same order.
 class PipeNetRequests {
  public:
-  NetRequest* Follow(PipeRequest* request) {
+  NetRequest* Follow(Process& process, PipeRequest* request) {
     if (request == nullptr) return nullptr;
     PipeNetRequest& next = requests_[next_++ % kPipeRequests];
-    next.Follow(request);
+    next.Follow(process, request);
     return &next;
   }
 
@@ -54,7 +62,7 @@ class PipeSend final : public SendComm {
   }
 
   Result<NetRequest*> Send(const void* data, size_t size) override {
-    return requests_.Follow(pipe_->Send(data, size));
+    return requests_.Follow(process_, pipe_->Send(data, size));
   }
 
  private:
@@ -75,7 +83,7 @@ class PipeRecv final : public RecvComm {
   }
 
   Result<NetRequest*> Recv(void* data, size_t size) override {
-    return requests_.Follow(pipe_->Recv(data, size));
+    return requests_.Follow(process_, pipe_->Recv(data, size));
   }
 
  private:

@@ -52,7 +52,7 @@ Status Process::Open() {
   if (!options.ok()) return options.status();
   const std::string wanted_site = options->site;
   Result<std::unique_ptr<Context::Impl>> context =
-      Context::Impl::Create(std::move(options).value());
+      Context::Impl::Create(std::move(options).value(), /*assisted=*/true);
   if (!context.ok()) return context.status();
   context_ = std::move(context).value();
   const TopologyFile* file = context_->topology_file();

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "base/intrusive_list.h"
+#include "base/clock.h"
 #include "collective/context_impl.h"
 #include "collective/process_card.h"
 #include "handle.h"
@@ -49,6 +49,8 @@ class Process final : private PipeAcceptor {
 
   Context::Impl& context() { return *context_; }
   Engine& engine() { return context_->engine(); }
+  /// Moves things on, from a call of NCCL's that polls.
+  void Assist() { engine().Assist(Now()); }
   const std::string& site() const { return site_; }
   uint64_t site_name() const { return site_name_; }
   bool wan_access() const { return wan_access_; }

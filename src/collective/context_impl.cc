@@ -115,16 +115,17 @@ class Context::Impl::Peer final : public FlowOpener, public FlowSource {
 Context::Impl::Impl(Options options)
     : options_(std::move(options)), host_(HostName()), pool_(kPoolLimit) {}
 
-Result<std::unique_ptr<Context::Impl>> Context::Impl::Create(Options options) {
+Result<std::unique_ptr<Context::Impl>> Context::Impl::Create(Options options,
+                                                             bool assisted) {
   std::unique_ptr<Impl> impl(new Impl(std::move(options)));
-  Status opened = impl->Open();
+  Status opened = impl->Open(assisted);
   if (!opened.ok()) return opened;
   return impl;
 }
 
 Context::Impl::~Impl() { Close(); }
 
-Status Context::Impl::Open() {
+Status Context::Impl::Open(bool assisted) {
   Result<std::unique_ptr<Logger>> log = Logger::Make(options_);
   if (!log.ok()) return log.status();
   log_ = std::move(log).value();
@@ -146,7 +147,7 @@ Status Context::Impl::Open() {
   if (!probed.ok()) return probed;
   Status opened = engine_.Open();
   if (!opened.ok()) return opened;
-  Status started = engine_.Start(options_.busy_poll.count());
+  Status started = engine_.Start(options_.busy_poll.count(), assisted);
   if (!started.ok()) return started;
   return OpenListener();
 }

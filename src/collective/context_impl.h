@@ -37,7 +37,9 @@ class PrivateFlowTaker {
 
 class Context::Impl final : private FlowAcceptor {
  public:
-  static Result<std::unique_ptr<Impl>> Create(Options options);
+  /// `assisted`: callers turn the engine themselves (Engine::Assist).
+  static Result<std::unique_ptr<Impl>> Create(Options options,
+                                              bool assisted = false);
   ~Impl() override;
 
   const Options& options() const { return options_; }
@@ -99,7 +101,7 @@ class Context::Impl final : private FlowAcceptor {
   /// The key by which the ranks meet for the next communicator of that name.
   std::string NextKey(const std::string& name, Rank rank);
   explicit Impl(Options options);
-  Status Open();
+  Status Open(bool assisted);
   Status OpenListener();
   Status ProbeCongestionControl();
   Status ServeRendezvous(const HostPort& at);

@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -21,6 +22,13 @@
 
 namespace longhaul {
 namespace {
+
+/// How long the engine's thread leaves the turns to assistants at a time.
+constexpr Duration kStandBack = kMillisecond;
+/// Waits without a deadline end after this, and are begun again.
+constexpr Duration kLongestNap = 3600 * kSecond;
+/// What an assistant does before it goes back to its own work.
+constexpr int kTurnsOfAssistant = 4;
 
 Status OutOfDescriptors(const char* what) {
   return {StatusCode::kExhausted,
@@ -49,6 +57,7 @@ void Pollable::SetDeadline(TimePoint deadline) {
 
 Engine::~Engine() {
   Stop();
+  CloseIfOpen(bell_);
   CloseIfOpen(wakeup_);
   CloseIfOpen(epoll_);
 }
@@ -69,14 +78,25 @@ Status Engine::Open() {
   return {};
 }
 
-Status Engine::Start(Duration spin) {
+Status Engine::Start(Duration spin, bool assisted) {
   LH_CHECK(epoll_ >= 0 && !thread_.joinable());
+  assisted_ = assisted;
+  if (assisted && bell_ < 0) {
+    bell_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (bell_ < 0) return OutOfDescriptors("eventfd");
+  }
   stop_.store(false, std::memory_order_relaxed);
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this, spin] { Loop(spin); });
+  thread_ = std::thread([this, spin] {
+    if (assisted_) {
+      LoopAssisted(spin);
+    } else {
+      Loop(spin);
+    }
+  });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_setname_np(thread_.native_handle(), "longhaul");
   return {};
@@ -92,10 +112,12 @@ void Engine::Post(Command* command) noexcept {
   commands_.Post(command);
   // Both sides exchange: whoever comes second sees what the first has done, so
   // either the engine finds the command before it sleeps, or we wake it.
-  if (asleep_.exchange(false, std::memory_order_acq_rel)) {
-    const uint64_t one = 1;
-    (void)!::write(wakeup_, &one, sizeof one);
-  }
+  if (asleep_.exchange(false, std::memory_order_acq_rel)) Ring();
+}
+
+void Engine::Ring() {
+  const uint64_t one = 1;
+  (void)!::write(assisted_ ? bell_ : wakeup_, &one, sizeof one);
 }
 
 void Engine::Call(const std::function<void(TimePoint)>& work) {
@@ -119,12 +141,15 @@ void Engine::Call(const std::function<void(TimePoint)>& work) {
     std::condition_variable condition_;
     bool done_ = false;
   };
-  if (!thread_.joinable() || thread_.get_id() == std::this_thread::get_id()) {
+  const std::thread::id self = std::this_thread::get_id();
+  if (!thread_.joinable() || thread_.get_id() == self ||
+      turner_.load(std::memory_order_relaxed) == self) {
     work(Now());
     return;
   }
   Once once(work);
   Post(&once);
+  if (assisted_) Assist(Now());
   once.Wait();
 }
 
@@ -197,6 +222,73 @@ void Engine::Loop(Duration spin) {
     now = Now();
   }
   RunCommands(now);
+}
+
+// As Loop, but the engine is anybody's while this thread waits.
+void Engine::LoopAssisted(Duration spin) {
+  const std::thread::id self = std::this_thread::get_id();
+  TimePoint last_work = Now();
+  for (;;) {
+    std::unique_lock lock(turn_);
+    turner_.store(self, std::memory_order_relaxed);
+    const TimePoint now = Now();
+    bool worked = TakeEvents(0);
+    worked |= Turn(now);
+    if (worked) last_work = now;
+    const bool stop = stop_.load(std::memory_order_relaxed);
+    bool idle = !stop && !HasReady() && now - last_work >= spin;
+    if (idle) {
+      asleep_.exchange(true, std::memory_order_acq_rel);
+      if (RunCommands(now)) {
+        asleep_.exchange(false, std::memory_order_acq_rel);
+        idle = false;
+      }
+    }
+    const TimePoint deadline = timers_.Next();
+    turner_.store({}, std::memory_order_relaxed);
+    lock.unlock();
+    if (stop) return;
+    if (idle) WaitAssisted(now, deadline);
+  }
+}
+
+// Deaf to events while there are assistants; they may have set a deadline
+// nearer than the one known here, so this is short.
+void Engine::WaitAssisted(TimePoint now, TimePoint deadline) {
+  const bool stands_back =
+      now - last_assist_.load(std::memory_order_relaxed) < kStandBack;
+  Duration wait =
+      deadline == kNever ? kLongestNap : std::max<Duration>(0, deadline - now);
+  if (stands_back) {
+    // Nobody need ring: assistants run what is posted, or this thread, soon.
+    asleep_.exchange(false, std::memory_order_acq_rel);
+    wait = std::min(wait, kStandBack);
+  }
+  std::array<pollfd, 2> doors = {
+      {{bell_, POLLIN, 0}, {stands_back ? -1 : epoll_, POLLIN, 0}}};
+  const timespec timeout{wait / kSecond, wait % kSecond};
+  ::ppoll(doors.data(), doors.size(), &timeout, nullptr);
+  asleep_.exchange(false, std::memory_order_acq_rel);
+  uint64_t ignored = 0;
+  if (doors[0].revents != 0) (void)!::read(bell_, &ignored, sizeof ignored);
+}
+
+void Engine::Assist(TimePoint now) {
+  last_assist_.store(now, std::memory_order_relaxed);
+  std::unique_lock lock(turn_, std::try_to_lock);
+  if (!lock.owns_lock()) return;
+  turner_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  TakeEvents(0);
+  for (int i = 0; i < kTurnsOfAssistant; ++i) {
+    if (!Turn(now) || !HasReady()) break;
+  }
+  turner_.store({}, std::memory_order_relaxed);
+  lock.unlock();
+  // It may sleep until a deadline that is not the nearest any more.
+  if (asleep_.load(std::memory_order_relaxed) &&
+      asleep_.exchange(false, std::memory_order_acq_rel)) {
+    Ring();
+  }
 }
 
 // Collects events; waits for them only if nothing is ready and the time to

@@ -3,8 +3,13 @@
 // own (Start), or is driven inline by whoever owns time (Turn), which is how
 // simulations play minutes in milliseconds.
 //
-// Post: any thread. Start, Stop: the owner. Everything else: engine thread
-// only (the thread in Turn).
+// Threads that wait for what the engine does may turn it themselves (Assist): a
+// caller that polls anyway, as NCCL's does, then needs no change of thread for
+// its messages, which on a busy machine costs more than all else. The engine's
+// own thread stands back meanwhile.
+//
+// Post, Call, Assist: any thread. Start, Stop: the owner. Everything else:
+// engine thread only (the thread in Turn, one at a time).
 //
 // The engine's thread blocks all signals, so that a program's handlers run on
 // the program's own threads.
@@ -15,6 +20,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <span>
 #include <thread>
 #include <vector>
@@ -43,17 +49,21 @@ class Engine {
   /// without. kExhausted if the process is out of descriptors.
   Status Open();
   /// Starts the thread. `spin` is how long it keeps turning without work
-  /// before it sleeps.
-  Status Start(Duration spin);
+  /// before it sleeps. `assisted`: Assist may be called.
+  Status Start(Duration spin, bool assisted = false);
   /// Ends the thread after the turn in progress; commands posted before are
   /// run. Idempotent.
   void Stop();
 
   /// Hands over a command. Never blocks, never fails.
   void Post(Command* command) noexcept;
-  /// Runs `work` on the engine's thread and returns when it has: at once if
-  /// that is the caller's own, or if there is none. For set-up and tear-down.
-  /// Any thread, between Start and Stop.
+  /// A turn, unless another thread is at it. Never waits; for callers that come
+  /// again and again. Without an assistant for a millisecond, the engine's own
+  /// thread goes on.
+  void Assist(TimePoint now);
+  /// Runs `work` as the engine's thread would and returns when it is done: at
+  /// once if the caller is in a turn, or if there is no thread. For set-up and
+  /// tear-down. Between Start and Stop.
   void Call(const std::function<void(TimePoint now)>& work);
 
   /// Watches `fd` for input and output, edge-triggered, for `owner`.
@@ -76,6 +86,9 @@ class Engine {
   /// Pollables that may be ready before there is an allocation.
   static constexpr size_t kUsuallyReady = 256;
   void Loop(Duration spin);
+  void LoopAssisted(Duration spin);
+  void WaitAssisted(TimePoint now, TimePoint deadline);
+  void Ring();
   bool Sleep(TimePoint now, Duration spin, TimePoint idle_since);
   int Await(std::span<epoll_event> events, Duration timeout) const;
   bool RunCommands(TimePoint now);
@@ -87,7 +100,13 @@ class Engine {
   std::vector<Pollable*> turning_;  // being polled in this turn
   TimerQueue timers_;
   int epoll_ = -1;
-  int wakeup_ = -1;
+  int wakeup_ = -1;  ///< in the epoll set
+  // With assistants: who takes events must not take the thread's wake-up.
+  bool assisted_ = false;
+  int bell_ = -1;  ///< wakes the engine's thread, read by it alone
+  std::mutex turn_;
+  std::atomic<std::thread::id> turner_{};  ///< who holds turn_
+  std::atomic<TimePoint> last_assist_{0};
   bool fine_waits_ = true;  ///< to the nanosecond, not the millisecond
   std::atomic<bool> asleep_{false};
   std::atomic<bool> stop_{false};
