@@ -107,7 +107,7 @@ TEST_P(NetFaultsTest, ReceivesInFlightEndWithTheirComm) {
     const OneWay way = ConnectOneWay(&end, &process);
     std::vector<std::byte> memory(1 << 20);
     if (process.rank() == 1) {
-      for (int i = 0; i < 8; ++i) {
+      for (size_t i = 0; i < kSlots; ++i) {
         RecvSoon(end.net(), way.comm, memory.data() + i * 1000, 1000);
       }
     }
