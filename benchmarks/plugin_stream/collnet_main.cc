@@ -25,7 +25,7 @@ constexpr const char* kEpilogue =
 Example:
   lab run --hosts 2 --path rate=500mbit,delay=25ms -- \
       lab spread --env LONGHAUL_INTERFACES=lan -- plugin_collnet \
-      -b 64M -e 64M -n 5 -w 2 --bound 500mbit,25ms --report collnet.json)";
+      -b 64M -e 64M -n 5 -w 2 --bound 500mbit,25ms --json collnet.json)";
 
 struct Texts {
   std::string plugin;

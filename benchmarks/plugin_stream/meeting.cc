@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "base/text.h"
@@ -26,7 +27,11 @@ Meeting::Meeting(Star star, std::string site)
   std::memcpy(name.data(), site_.data(), std::min(site_.size(), kSiteRoom - 1));
   const auto names = Gather(name);
   if (!names.ok()) return;  // the next to ask will see it
-  sites_ = static_cast<int>(std::set(names->begin(), names->end()).size());
+  std::set<std::string> different;
+  for (const std::vector<std::byte>& bytes : *names) {
+    different.emplace(reinterpret_cast<const char*>(bytes.data()));
+  }
+  sites_ = static_cast<int>(different.size());
 }
 
 Status Meeting::Start(const void* /*input*/, void* /*output*/, size_t /*count*/,

@@ -5,7 +5,7 @@
 // waits. So who yields sleeps for a moment instead: for NCCL's own transports
 // and for plugins alike.
 //
-//   NCCL_CPU_YIELD   how long, in microseconds (20); 0: yields, as the system
+//   NCCL_CPU_YIELD   how long, in microseconds (100); 0: yields, as the system
 //                    does
 //
 // Any thread.
@@ -20,7 +20,7 @@
 namespace nccl_cpu {
 namespace {
 
-constexpr long kUsualPause = 20;  // us
+constexpr long kUsualPause = 100;  // us
 
 long Pause() {
   const char* const said = std::getenv("NCCL_CPU_YIELD");
