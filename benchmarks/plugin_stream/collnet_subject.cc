@@ -23,7 +23,7 @@ class CollNet final : public Meeting {
   CollNet(Star star, const Options& options, const CollNetDriving& how)
       : Meeting(std::move(star), options.site),
         how_(how),
-        library_(how.plugin),
+        library_(nccl::Library::Open(how.plugin).value()),
         table_(nccl::FindCollNet(library_, how.version)) {}
 
   ~CollNet() override {

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "harness/gate.h"
-#include "plugin/driver/net_table.h"
+#include "tables/net_table.h"
 #include "plugin/driver/proxy.h"
 #include "plugin_stream/meeting.h"
 
@@ -50,7 +50,7 @@ class Pair {
  public:
   Pair(Meeting* meeting, const StreamSettings& settings)
       : meeting_(meeting),
-        library_(settings.plugin),
+        library_(nccl::Library::Open(settings.plugin).value()),
         net_(nccl::FindNet(library_, settings.version)) {}
   ~Pair() {
     if (send_) net_->CloseSend(send_);

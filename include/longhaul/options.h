@@ -104,6 +104,7 @@ struct Options {
   AddressFamily address_family = AddressFamily::kAuto;
   std::optional<PortRange> port_range;
   std::string secret_file;
+  std::string site_plugin;  ///< path of NCCL's plugin within a site
 
   // Patience.
   std::chrono::nanoseconds timeout = std::chrono::seconds(60);

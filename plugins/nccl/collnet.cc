@@ -20,7 +20,8 @@ ResultCode Init(void** context, uint64_t comm_id, abi::LogFn log) noexcept {
   return Guarded("collnet init", [&] {
     Result<Process::Hold> process = Process::Acquire();
     if (!process.ok()) return Refuse("collnet init", process.status());
-    *context = new NetContext(std::move(process).value(), comm_id);
+    // Its groups are the core's, inside a site too.
+    *context = new NetContext(std::move(process).value(), nullptr, comm_id);
     return ResultCode::kSuccess;
   });
 }

@@ -15,16 +15,20 @@ constexpr Duration kPause = 500 * kMicrosecond;
 
 }  // namespace
 
-Connecting::Connecting(Process& process, const Handle& to)
+Connecting::Connecting(Process& process, SitePlugin::Session* site,
+                       const Handle& to)
     : process_(process),
+      site_(site),
       to_(to),
       peer_(Text("process %016llx at %s",
                  static_cast<unsigned long long>(to.incarnation),
-                 to.addresses.front().ToString().c_str())) {
+                 to.addresses.front().ToString().c_str())),
+      deadline_(Now() + process.patience()) {
   process_.engine().Call([this](TimePoint) {
     const ProcessCard card = Process::CardOf(to_);
     if (SameSite()) {
-      connector_ = process_.context().OpenPrivate(card, to_.cookie, *this);
+      connector_ = process_.context().OpenPrivate(card, to_.cookie,
+                                                  FlagsOf(site_), *this);
     } else {
       connection_ =
           &process_.context().ConnectionTo(card, peer_, false, to_.site);
@@ -45,7 +49,14 @@ Result<std::unique_ptr<SendComm>> Connecting::PollSite() {
     return std::unique_ptr<SendComm>();
   }
   if (!fault_.ok()) return fault_;
-  return MakeSiteSend(std::move(socket_), peer_);
+  const Status alike = CheckBothDelegate(site_, theirs_, peer_);
+  if (!alike.ok()) return alike;
+  if (site_ == nullptr) return MakeSiteSend(std::move(socket_), peer_);
+  if (delegated_ == nullptr) {
+    delegated_ = std::make_unique<DelegatedConnect>(*site_, std::move(socket_),
+                                                    peer_, deadline_);
+  }
+  return delegated_->Poll(Now());
 }
 
 Result<std::unique_ptr<SendComm>> Connecting::PollWan() {
@@ -63,9 +74,10 @@ Result<std::unique_ptr<SendComm>> Connecting::PollWan() {
   return MakePipeSend(process_, *connection_, to_.incarnation, to_.cookie);
 }
 
-void Connecting::FlowOpened(uint16_t /*flow*/, UniqueFd fd,
-                            const Hello& /*theirs*/, TimePoint /*now*/) {
+void Connecting::FlowOpened(uint16_t /*flow*/, UniqueFd fd, const Hello& theirs,
+                            TimePoint /*now*/) {
   socket_ = std::move(fd);
+  theirs_ = theirs;
   ended_.store(true, std::memory_order_release);
 }
 

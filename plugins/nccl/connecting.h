@@ -11,6 +11,7 @@
 #include <string>
 
 #include "comm.h"
+#include "delegation.h"
 #include "handle.h"
 #include "process.h"
 
@@ -19,8 +20,9 @@ namespace longhaul::nccl {
 class Connecting final : public NetObject, private FlowOpener {
  public:
   /// Begins. A fault comes from Poll, at the latest after
-  /// LONGHAUL_CONNECT_TIMEOUT.
-  Connecting(Process& process, const Handle& to);
+  /// LONGHAUL_CONNECT_TIMEOUT. `site`: to whom traffic inside the site is left,
+  /// or null.
+  Connecting(Process& process, SitePlugin::Session* site, const Handle& to);
   /// Gives up, unless Poll has given a connection.
   ~Connecting() override;
 
@@ -36,6 +38,7 @@ class Connecting final : public NetObject, private FlowOpener {
   void FlowFailed(uint16_t flow, const Status& why, TimePoint now) override;
 
   Process& process_;
+  SitePlugin::Session* const site_;
   const Handle to_;
   const std::string peer_;
 
@@ -43,7 +46,10 @@ class Connecting final : public NetObject, private FlowOpener {
   std::unique_ptr<TcpConnector> connector_;
   std::atomic<bool> ended_{false};
   UniqueFd socket_;
+  Hello theirs_;
   Status fault_;
+  const TimePoint deadline_;
+  std::unique_ptr<DelegatedConnect> delegated_;
 
   // Another site.
   Connection* connection_ = nullptr;

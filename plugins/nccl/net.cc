@@ -20,7 +20,16 @@ ResultCode Init(void** context, uint64_t comm_id, abi::CommConfig* /*config*/,
   return Guarded("init", [&] {
     Result<Process::Hold> process = Process::Acquire();
     if (!process.ok()) return Refuse("init", process.status());
-    *context = new NetContext(std::move(process).value(), comm_id);
+    std::unique_ptr<SitePlugin::Session> site;
+    if (SitePlugin* plugin = (*process)->site_plugin()) {
+      Result<std::unique_ptr<SitePlugin::Session>> session =
+          plugin->Begin(comm_id, log);
+      if (!session.ok()) return Refuse("init", session.status());
+      site = std::move(session).value();
+    }
+    *context = std::make_unique<NetContext>(std::move(process).value(),
+                                            std::move(site), comm_id)
+                   .release();
     return ResultCode::kSuccess;
   });
 }
@@ -40,7 +49,7 @@ ResultCode Listen(void* context, int /*device*/, void* handle,
   *listen_comm = nullptr;
   return Guarded("listen", [&] {
     auto& owner = *static_cast<NetContext*>(context);
-    auto listener = std::make_unique<Listener>(owner.process());
+    auto listener = std::make_unique<Listener>(owner.process(), owner.site());
     EncodeHandle(owner.process().HandleFor(listener->cookie()),
                  HandleBytes(static_cast<uint8_t*>(handle), abi::kHandleBytes));
     *listen_comm = owner.Keep(std::move(listener));
@@ -59,8 +68,8 @@ ResultCode Connect(void* context, int /*device*/, void* handle,
     if (!to.ok()) return Refuse("connect", to.status());
     auto* connecting = owner.Find<Connecting>(StageOf(bytes));
     if (connecting == nullptr) {
-      connecting =
-          owner.Keep(std::make_unique<Connecting>(owner.process(), to.value()));
+      connecting = owner.Keep(std::make_unique<Connecting>(
+          owner.process(), owner.site(), to.value()));
       SetStage(bytes, static_cast<NetObject*>(connecting));
     }
     Result<std::unique_ptr<SendComm>> comm = connecting->Poll();
@@ -68,7 +77,7 @@ ResultCode Connect(void* context, int /*device*/, void* handle,
     SetStage(bytes, nullptr);
     owner.Destroy(connecting);
     if (!comm.ok()) return Refuse("connect", comm.status());
-    *send_comm = owner.Keep(std::move(comm).value());
+    *send_comm = static_cast<Comm*>(owner.Keep(std::move(comm).value()));
     return ResultCode::kSuccess;
   });
 }
@@ -78,17 +87,27 @@ ResultCode Accept(void* listen_comm, void** recv_comm,
   *recv_comm = nullptr;
   return Guarded("accept", [&] {
     auto& listener = *static_cast<Listener*>(listen_comm);
-    std::unique_ptr<RecvComm> comm = listener.Accept();
-    if (comm != nullptr) *recv_comm = listener.owner->Keep(std::move(comm));
+    Result<std::unique_ptr<RecvComm>> comm = listener.Accept();
+    if (!comm.ok()) return Refuse("accept", comm.status());
+    if (*comm == nullptr) return ResultCode::kSuccess;
+    *recv_comm =
+        static_cast<Comm*>(listener.owner->Keep(std::move(comm).value()));
     return ResultCode::kSuccess;
   });
 }
 
-// Host memory needs no registration; NCCL wants something that is not null.
-ResultCode RegMr(void* comm, void* /*data*/, size_t /*size*/, int type,
+Comm& CommOf(void* comm) { return *static_cast<Comm*>(comm); }
+SendComm& SenderOf(void* comm) { return static_cast<SendComm&>(CommOf(comm)); }
+RecvComm& ReceiverOf(void* comm) {
+  return static_cast<RecvComm&>(CommOf(comm));
+}
+
+ResultCode RegMr(void* comm, void* data, size_t size, int type,
                  void** mr) noexcept {
   if (type != abi::kPtrHost) return ResultCode::kInvalidUsage;
-  *mr = comm;
+  const Result<void*> made = CommOf(comm).RegMr(data, size);
+  if (!made.ok()) return Refuse("regMr", made.status());
+  *mr = *made;
   return ResultCode::kSuccess;
 }
 
@@ -98,8 +117,9 @@ ResultCode RegMrDmabuf(void* /*comm*/, void* /*data*/, size_t /*size*/,
   return ResultCode::kInvalidUsage;
 }
 
-ResultCode DeregMr(void* /*comm*/, void* /*mr*/) noexcept {
-  return ResultCode::kSuccess;
+ResultCode DeregMr(void* comm, void* mr) noexcept {
+  const Status status = CommOf(comm).DeregMr(mr);
+  return status.ok() ? ResultCode::kSuccess : Refuse("deregMr", status);
 }
 
 // A fault of a comm is said again at every call: some versions of NCCL swallow
@@ -113,25 +133,38 @@ ResultCode Give(const char* call, const Result<NetRequest*>& result,
 }
 
 ResultCode Isend(void* send_comm, void* data, size_t size, int /*tag*/,
-                 void* /*mr*/, void* /*profiler*/, void** request) noexcept {
-  return Give("isend", static_cast<SendComm*>(send_comm)->Send(data, size),
-              request);
+                 void* mr, void* /*profiler*/, void** request) noexcept {
+  return Give("isend", SenderOf(send_comm).Send(data, size, mr), request);
+}
+
+// What *request holds when irecv() is called, if it is a hint. Older versions
+// of NCCL leave anything there.
+void* HintIn(void* const* request) {
+  const bool is_one =
+      reinterpret_cast<uintptr_t>(*request) == abi::kOptionalRecvCompletion;
+  return is_one ? *request : nullptr;
 }
 
 ResultCode Irecv(void* recv_comm, int count, void** data, size_t* sizes,
-                 int* /*tags*/, void** /*mrs*/, void** /*profilers*/,
+                 int* /*tags*/, void** mrs, void** /*profilers*/,
                  void** request) noexcept {
+  void* const hint = HintIn(request);
   *request = nullptr;
   if (count != 1) return ResultCode::kInvalidUsage;
   return Give("irecv",
-              static_cast<RecvComm*>(recv_comm)->Recv(data[0], sizes[0]),
+              ReceiverOf(recv_comm).Recv(
+                  data[0], sizes[0], mrs == nullptr ? nullptr : mrs[0], hint),
               request);
 }
 
-ResultCode Iflush(void* /*recv_comm*/, int /*count*/, void** /*data*/,
-                  int* /*sizes*/, void** /*mrs*/, void** request) noexcept {
+ResultCode Iflush(void* recv_comm, int count, void** data, int* sizes,
+                  void** mrs, void** request) noexcept {
   *request = nullptr;
-  return ResultCode::kSuccess;
+  if (count != 1) return ResultCode::kInvalidUsage;
+  return Give("iflush",
+              ReceiverOf(recv_comm).Flush(data[0], sizes[0],
+                                          mrs == nullptr ? nullptr : mrs[0]),
+              request);
 }
 
 ResultCode Test(void* request, int* done, int* sizes) noexcept {
@@ -151,12 +184,8 @@ ResultCode Close(NetObject* object) {
     return ResultCode::kSuccess;
   });
 }
-ResultCode CloseSend(void* comm) noexcept {
-  return Close(static_cast<SendComm*>(comm));
-}
-ResultCode CloseRecv(void* comm) noexcept {
-  return Close(static_cast<RecvComm*>(comm));
-}
+ResultCode CloseSend(void* comm) noexcept { return Close(&CommOf(comm)); }
+ResultCode CloseRecv(void* comm) noexcept { return Close(&CommOf(comm)); }
 ResultCode CloseListen(void* comm) noexcept {
   return Close(static_cast<Listener*>(comm));
 }

@@ -13,13 +13,18 @@
 
 #include "comm.h"
 #include "process.h"
+#include "site_plugin.h"
 
 namespace longhaul::nccl {
 
 class NetContext {
  public:
-  NetContext(Process::Hold process, uint64_t comm_id)
-      : process_(std::move(process)), comm_id_(comm_id) {}
+  /// `site`: null if there is no LONGHAUL_SITE_PLUGIN.
+  NetContext(Process::Hold process, std::unique_ptr<SitePlugin::Session> site,
+             uint64_t comm_id)
+      : process_(std::move(process)),
+        site_(std::move(site)),
+        comm_id_(comm_id) {}
   /// Destroys what is left.
   ~NetContext() {
     // Not under the lock: an object may take another with it.
@@ -29,6 +34,8 @@ class NetContext {
   NetContext& operator=(const NetContext&) = delete;
 
   Process& process() { return *process_; }
+  /// Null: traffic inside the site is ours.
+  SitePlugin::Session* site() { return site_.get(); }
   uint64_t comm_id() const { return comm_id_; }
 
   /// Keeps an object until Destroy.
@@ -62,6 +69,7 @@ class NetContext {
   }
 
   Process::Hold process_;
+  std::unique_ptr<SitePlugin::Session> site_;
   const uint64_t comm_id_;
   std::mutex mutex_;
   std::set<NetObject*> objects_;

@@ -61,7 +61,8 @@ class PipeSend final : public SendComm {
     process_.engine().Call([this](TimePoint) { pipe_.reset(); });
   }
 
-  Result<NetRequest*> Send(const void* data, size_t size) override {
+  Result<NetRequest*> Send(const void* data, size_t size,
+                           void* /*mr*/) override {
     return requests_.Follow(process_, pipe_->Send(data, size));
   }
 
@@ -82,7 +83,8 @@ class PipeRecv final : public RecvComm {
     process_.engine().Call([this](TimePoint) { pipe_.reset(); });
   }
 
-  Result<NetRequest*> Recv(void* data, size_t size) override {
+  Result<NetRequest*> Recv(void* data, size_t size, void* /*mr*/,
+                           void* /*hint*/) override {
     return requests_.Follow(process_, pipe_->Recv(data, size));
   }
 

@@ -51,6 +51,11 @@ Status Process::Open() {
   Result<Options> options = Options::FromEnvironment();
   if (!options.ok()) return options.status();
   const std::string wanted_site = options->site;
+  if (!options->site_plugin.empty()) {
+    Result<SitePlugin*> plugin = SitePlugin::Load(options->site_plugin);
+    if (!plugin.ok()) return plugin.status();
+    site_plugin_ = *plugin;
+  }
   Result<std::unique_ptr<Context::Impl>> context =
       Context::Impl::Create(std::move(options).value(), /*assisted=*/true);
   if (!context.ok()) return context.status();

@@ -19,6 +19,7 @@
 #include "collective/process_card.h"
 #include "handle.h"
 #include "path/pipe.h"
+#include "site_plugin.h"
 
 namespace longhaul::nccl {
 
@@ -57,6 +58,12 @@ class Process final : private PipeAcceptor {
   const ProcessCard& card() const { return card_; }
   /// The card as pipes' greetings say it.
   std::span<const uint8_t> greeting() const { return greeting_; }
+  /// Null: there is no LONGHAUL_SITE_PLUGIN.
+  SitePlugin* site_plugin() { return site_plugin_; }
+  /// How long peers may take to connect.
+  Duration patience() const {
+    return context_->options().connect_timeout.count();
+  }
   /// What leads to this process, and there to `cookie`.
   Handle HandleFor(uint64_t cookie) const;
   /// The card of the process a handle leads to, as far as a handle can say.
@@ -72,6 +79,7 @@ class Process final : private PipeAcceptor {
   std::string site_;
   uint64_t site_name_ = 0;
   bool wan_access_ = true;
+  SitePlugin* site_plugin_ = nullptr;
   ProcessCard card_;
   std::vector<uint8_t> greeting_;
   std::map<uint64_t, PipeTaker*> pipe_takers_;  ///< engine thread

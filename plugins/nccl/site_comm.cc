@@ -61,7 +61,8 @@ class SiteSend final : public SendComm {
   SiteSend(UniqueFd socket, std::string peer)
       : socket_(std::move(socket)), peer_(std::move(peer)) {}
 
-  Result<NetRequest*> Send(const void* data, size_t size) override {
+  Result<NetRequest*> Send(const void* data, size_t size,
+                           void* /*mr*/) override {
     if (!fault_.ok()) return fault_;
     Message* message = row_.Post();
     if (message == nullptr) {
@@ -151,7 +152,8 @@ class SiteRecv final : public RecvComm {
   SiteRecv(UniqueFd socket, std::string peer)
       : socket_(std::move(socket)), peer_(std::move(peer)) {}
 
-  Result<NetRequest*> Recv(void* data, size_t size) override {
+  Result<NetRequest*> Recv(void* data, size_t size, void* /*mr*/,
+                           void* /*hint*/) override {
     if (!fault_.ok()) return fault_;
     Message* message = row_.Post();
     if (message == nullptr) {

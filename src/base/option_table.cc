@@ -38,6 +38,10 @@ constexpr OptionInfo kTable[] = {
     {"LONGHAUL_SECRET_FILE", "secret_file", OptionType::kPath, false, "", "", "", "", kNetwork,
      "File with the job's secret, the same on all ranks: peers that do not prove they have it are refused. "
      "Without one, the secret is derived from what the rendezvous hands out, which keeps out strays but not an attacker who can read the network."},
+    {"LONGHAUL_SITE_PLUGIN", "site_plugin", OptionType::kPath, false, "", "", "", "", kNetwork,
+     "Full path of another network plugin for NCCL, libnccl-net-ofi.so say. longhaul's plugin then leaves the traffic between "
+     "ranks of one site to it, on its first device; without one that is TCP. Must be set on all ranks of a site or on none. "
+     "Means nothing without NCCL."},
 
     {"LONGHAUL_TIMEOUT", "timeout", OptionType::kTime, false, "60s", "seconds", "100ms..1h", "", kPatience,
      "How long a process may be silent, not even answering pings, while something is expected of it; then operations fail "
@@ -99,6 +103,7 @@ constexpr OptionInfo kTable[] = {
 constexpr OptionField kFields[] = {
     &Options::rendezvous, &Options::rank, &Options::world_size, &Options::site, &Options::topology,
     &Options::interfaces, &Options::address_family, &Options::port_range, &Options::secret_file,
+    &Options::site_plugin,
     &Options::timeout, &Options::connect_timeout,
     &Options::algo, &Options::segment_size, &Options::scratch_size,
     &Options::chunk_size, &Options::wan_flows, &Options::wan_cc, &Options::wan_pace, &Options::wan_pool, &Options::wan_retention,

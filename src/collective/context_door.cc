@@ -64,18 +64,22 @@ void Context::Impl::Expect(uint64_t subject, PrivateFlowTaker& taker) {
 void Context::Impl::Unexpect(uint64_t subject) { takers_.erase(subject); }
 
 Result<Hello> Context::Impl::AcceptPrivate(const Hello& theirs) {
-  if (!takers_.contains(theirs.subject)) {
+  const auto taker = takers_.find(theirs.subject);
+  if (taker == takers_.end()) {
     return Status(StatusCode::kInvalidArgument,
                   "whom the flow is for does not listen any more");
   }
-  return Hello();
+  Hello answer;
+  answer.flags = taker->second->flags();
+  return answer;
 }
 
 std::unique_ptr<TcpConnector> Context::Impl::OpenPrivate(const ProcessCard& to,
                                                          uint64_t subject,
+                                                         uint16_t flags,
                                                          FlowOpener& opener) {
   TcpConnector::Config config = CallTo(to, to.host, LinkClass::kSameSite);
-  config.hello.flags = Hello::kPrivate;
+  config.hello.flags = static_cast<uint16_t>(Hello::kPrivate | flags);
   config.hello.subject = subject;
   return std::make_unique<TcpConnector>(engine_, std::move(config), opener,
                                         *log_);

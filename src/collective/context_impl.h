@@ -32,6 +32,8 @@ namespace longhaul {
 class PrivateFlowTaker {
  public:
   virtual ~PrivateFlowTaker() = default;
+  /// What to answer in the hello's flags.
+  virtual uint16_t flags() const = 0;
   virtual void Take(UniqueFd flow, const Hello& theirs, TimePoint now) = 0;
 };
 
@@ -74,9 +76,10 @@ class Context::Impl final : private FlowAcceptor {
   /// Engine thread. Private flows for `subject` go to `taker`, until it leaves.
   void Expect(uint64_t subject, PrivateFlowTaker& taker);
   void Unexpect(uint64_t subject);
-  /// Engine thread. Opens a private flow to a process of the same site.
+  /// Engine thread. Opens a private flow to a process of the same site; `flags`
+  /// are the hello's, kPrivate aside.
   std::unique_ptr<TcpConnector> OpenPrivate(const ProcessCard& to,
-                                            uint64_t subject,
+                                            uint64_t subject, uint16_t flags,
                                             FlowOpener& opener);
   /// Engine thread. A number for the next pipe to that process.
   uint32_t NextPipe(uint64_t incarnation);

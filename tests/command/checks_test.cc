@@ -327,8 +327,7 @@ TEST(ChecksTest, Variables) {
   EXPECT_EQ(bad.verdict, Verdict::kProblem);
   EXPECT_EQ(bad.found, "LONGHAUL_RANK=x: not an integer");
   const Finding odd = After("variables", [](HostFacts& facts) {
-    facts.options.warnings = {"LONGHAUL_RNAK is set but is no option",
-                              "LONGHAUL_SITE_PLUGIN is set but is no option"};
+    facts.options.warnings = {"LONGHAUL_RNAK is set but is no option"};
   });
   EXPECT_EQ(odd.verdict, Verdict::kAdvice);
   EXPECT_EQ(odd.found, "LONGHAUL_RNAK is set but is no option");

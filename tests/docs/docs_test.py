@@ -14,7 +14,7 @@ ROOT = pathlib.Path(sys.argv[1])
 TREE = r"(?:include|src|plugins|tests|benchmarks|tools|scripts|examples|docs|cmake)"
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 # Read by others of the tree than the library.
-OTHER_VARIABLES = {"LONGHAUL_LAB", "LONGHAUL_FUZZ_SECONDS", "LONGHAUL_FUZZ_BUILD", "LONGHAUL_SITE_PLUGIN", "LONGHAUL_"}
+OTHER_VARIABLES = {"LONGHAUL_LAB", "LONGHAUL_FUZZ_SECONDS", "LONGHAUL_FUZZ_BUILD", "LONGHAUL_"}
 
 
 def documents():

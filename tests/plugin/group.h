@@ -22,7 +22,7 @@ class Group {
   static constexpr abi::ResultCode kOk = abi::ResultCode::kSuccess;
 
   explicit Group(int version, uint64_t comm_id = 1)
-      : library_(LONGHAUL_PLUGIN_PATH),
+      : library_(Library::Open(LONGHAUL_PLUGIN_PATH).value()),
         collnet_(FindCollNet(library_, version)) {
     EXPECT_NE(collnet_, nullptr);
     EXPECT_EQ(collnet_->Init(&context_, comm_id, nullptr), kOk);

@@ -16,10 +16,10 @@
 #include <thread>
 #include <vector>
 
-#include "plugin/driver/net_table.h"
 #include "plugin/driver/pattern.h"
 #include "plugin/driver/processes.h"
 #include "plugin/driver/proxy.h"
+#include "tables/net_table.h"
 
 namespace longhaul::nccl {
 
@@ -61,10 +61,11 @@ struct Listener {
 
 class NetEnd {
  public:
-  explicit NetEnd(int version, uint64_t comm_id = 1)
-      : library_(LONGHAUL_PLUGIN_PATH), net_(FindNet(library_, version)) {
+  explicit NetEnd(int version, uint64_t comm_id = 1, abi::LogFn log = nullptr)
+      : library_(Library::Open(LONGHAUL_PLUGIN_PATH).value()),
+        net_(FindNet(library_, version)) {
     EXPECT_NE(net_, nullptr);
-    EXPECT_EQ(net_->Init(&context_, comm_id, nullptr), kOk);
+    EXPECT_EQ(net_->Init(&context_, comm_id, log), kOk);
   }
   ~NetEnd() { EXPECT_EQ(net_->Finalize(context_), kOk); }
 

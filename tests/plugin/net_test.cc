@@ -76,7 +76,7 @@ TEST_P(NetTest, DevicesAreWhatNcclCanUse) {
 TEST_P(NetTest, CollNetHasTheSameDevices) {
   RunProcesses(InSites({"paris"}), [](Process&) {
     NetEnd end(GetParam());
-    const Library library(LONGHAUL_PLUGIN_PATH);
+    const Library library = Library::Open(LONGHAUL_PLUGIN_PATH).value();
     const auto collnet = FindCollNet(library, GetParam());
     ASSERT_NE(collnet, nullptr);
     void* context = nullptr;

@@ -50,6 +50,9 @@ struct Hello {
   /// The flow does not belong to the connection of the two processes but to
   /// what `subject` names at the acceptor, which gets it as a plain socket.
   static constexpr uint16_t kPrivate = 1;
+  /// Of a private flow, in question and answer: the sender leaves traffic of
+  /// its site to another network, and means to tell the way in on this flow.
+  static constexpr uint16_t kDelegated = 2;
   uint16_t flags = 0;           ///< those not known are ignored
   uint64_t capabilities = 0;    ///< bits; both must have what is to be used
   uint64_t job = 0;             ///< the job's nonce

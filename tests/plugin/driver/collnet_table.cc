@@ -6,7 +6,7 @@
 #include "abi/collnet_v10.h"
 #include "abi/collnet_v11.h"
 #include "abi/collnet_v8.h"
-#include "plugin/driver/widen.h"
+#include "tables/widen.h"
 
 namespace longhaul::nccl {
 namespace {

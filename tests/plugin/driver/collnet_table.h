@@ -8,7 +8,7 @@
 #include <span>
 
 #include "abi/collnet_v12.h"
-#include "plugin/driver/library.h"
+#include "tables/library.h"
 
 namespace longhaul::nccl {
 

@@ -12,7 +12,7 @@
 #include <span>
 #include <vector>
 
-#include "plugin/driver/net_table.h"
+#include "tables/net_table.h"
 
 namespace longhaul::nccl {
 

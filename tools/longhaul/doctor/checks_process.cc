@@ -121,7 +121,6 @@ Finding Variables(const HostFacts& facts) {
   }
   std::string odd;
   for (const std::string& warning : facts.options.warnings) {
-    if (warning.starts_with("LONGHAUL_SITE_PLUGIN ")) continue;  // NCCL's side
     odd += odd.empty() ? "" : "; ";
     odd += warning;
   }

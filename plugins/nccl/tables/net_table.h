@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "abi/net_v12.h"
-#include "plugin/driver/library.h"
+#include "tables/library.h"
 
 namespace longhaul::nccl {
 
@@ -45,16 +45,20 @@ class NetTable {
   /// One receive. *request is handed on as it is.
   virtual abi::ResultCode Irecv(void* recv_comm, void* data, size_t size,
                                 int tag, void* mr, void** request) = 0;
+  /// *request null where the plugin has no flush: there is nothing to wait for.
   virtual abi::ResultCode Iflush(void* recv_comm, void* data, int size,
                                  void* mr, void** request) = 0;
   virtual abi::ResultCode Test(void* request, int* done, int* size) = 0;
   virtual abi::ResultCode CloseSend(void* send_comm) = 0;
   virtual abi::ResultCode CloseRecv(void* recv_comm) = 0;
   virtual abi::ResultCode CloseListen(void* listen_comm) = 0;
+  /// Succeeds where the version has no such function.
   virtual abi::ResultCode Finalize(void* context) = 0;
 };
 
 /// Null if the library has no such version.
 std::unique_ptr<NetTable> FindNet(const Library& library, int version);
+/// The newest version that the library has; null if it has none.
+std::unique_ptr<NetTable> FindNewestNet(const Library& library);
 
 }  // namespace longhaul::nccl

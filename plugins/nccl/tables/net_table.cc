@@ -1,4 +1,4 @@
-#include "plugin/driver/net_table.h"
+#include "tables/net_table.h"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 #include "abi/net_v11.h"
 #include "abi/net_v8.h"
 #include "abi/net_v9.h"
-#include "plugin/driver/widen.h"
+#include "tables/widen.h"
 
 namespace longhaul::nccl {
 namespace {
@@ -140,6 +140,10 @@ class NetTableOf final : public NetTable {
 
   ResultCode Iflush(void* recv_comm, void* data, int size, void* mr,
                     void** request) override {
+    if (table_.iflush == nullptr) {
+      *request = nullptr;
+      return ResultCode::kSuccess;
+    }
     return table_.iflush(recv_comm, 1, &data, &size, &mr, request);
   }
 
@@ -186,6 +190,13 @@ std::unique_ptr<NetTable> FindNet(const Library& library, int version) {
     default:
       return nullptr;
   }
+}
+
+std::unique_ptr<NetTable> FindNewestNet(const Library& library) {
+  for (int version = kNewestNet; version >= kOldestNet; --version) {
+    if (auto net = FindNet(library, version)) return net;
+  }
+  return nullptr;
 }
 
 }  // namespace longhaul::nccl
