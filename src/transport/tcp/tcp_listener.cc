@@ -112,7 +112,9 @@ class TcpListener::HalfOpen final : public Pollable {
   }
 
   void Drop(const char* kind, const char* what) {
-    owner_.log_.Once(LogLevel::kWarn, std::string("listener/") + kind,
+    // Who calls at several addresses hangs up on those it does not need.
+    const LogLevel level = have_ == 0 ? LogLevel::kInfo : LogLevel::kWarn;
+    owner_.log_.Once(level, std::string("listener/") + kind,
                      "ignored %s, which %s; more of the same is not logged",
                      from_.c_str(), what);
     owner_.Take(*this);

@@ -77,6 +77,7 @@ def environment(lab: Lab, job: Job, rank: Rank) -> tuple[list[str], dict[str, st
         "LONGHAUL_SITE": values["site"],
         "LONGHAUL_RENDEZVOUS": resolve_rendezvous(lab, job.rendezvous),
     }
+    env.pop("LONGHAUL_LAB", None)  # the lab's own, no option of longhaul
     env |= {key: expand(value, values) for key, value in job.env.items()}
     return [expand(word, values) for word in job.command], env
 
