@@ -347,6 +347,7 @@ class Script {
     header.total = LoadLittle<uint64_t>(&bytes[48]);
     header.offset = LoadLittle<uint64_t>(&bytes[56]);
     header.fingerprint.collective = 0xff;
+    header.charged_at = LoadLittle<uint64_t>(&bytes[84]);
     EncodeHeader(header, bytes);
   }
 
