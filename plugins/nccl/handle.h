@@ -35,7 +35,7 @@ struct Handle {
 
 using HandleBytes = std::span<uint8_t, abi::kHandleBytes>;
 
-/// Addresses beyond the room there is are cut: 8 IPv4 or 3 IPv6 ones fit.
+/// Addresses beyond the room there is are cut: 8 IPv4 or 2 IPv6 ones fit.
 void EncodeHandle(const Handle& handle, HandleBytes out);
 /// kInvalidArgument for what this version of the plugin has not made.
 Result<Handle> DecodeHandle(std::span<const uint8_t, abi::kHandleBytes> in);

@@ -2,13 +2,16 @@
 // headers of the fuzzer's making, on any of three flows, cut off in the middle
 // or not, mixed with what a user of the connection does. Whatever it is, no
 // receive that is done is written, every op comes back once, and all memory is
-// given back.
+// given back. The same for pipes, which share the connection if it retains.
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <list>
+#include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -16,6 +19,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "path/connection.h"
+#include "path/pipe.h"
 
 namespace longhaul {
 namespace {
@@ -142,6 +146,89 @@ class FakeEndpoint final : public Endpoint {
   bool closed_ = false;
 };
 
+// Pipes of both directions, whose ends the script opens, uses and shuts.
+class Pipes final : public PipeAcceptor {
+ public:
+  Pipes(Engine& engine, Connection& connection)
+      : engine_(engine), hub_(engine, connection, *this) {
+    out_.emplace(engine, connection, kNumberOut, uint64_t{1});
+  }
+
+  /// All that was posted must have run: a turn is due before.
+  ~Pipes() override {
+    for (auto& [number, in] : in_) Collect(in);
+  }
+
+  bool OnPipe(PipeHub& hub, uint32_t number, uint64_t door,
+              std::span<const uint8_t> greeting) override {
+    LH_CHECK(greeting.size() <= kLongestGreeting);
+    LH_CHECK(!in_.contains(number));
+    if (door % 4 == 3) return false;
+    in_[number].pipe = std::make_unique<InPipe>(engine_, hub, number);
+    return true;
+  }
+
+  void Step(uint8_t what, size_t size) {
+    if (what % 4 == 0 && out_) {
+      PipeRequest* request = out_->Send(source_.data(), size % source_.size());
+      if (request != nullptr) sends_.push_back(request);
+    } else if (what == 255) {
+      sends_.clear();
+      out_.reset();
+    }
+    std::erase_if(sends_, [](PipeRequest* request) {
+      const bool done = request->Done();
+      if (done) request->Release();
+      return done;
+    });
+    const auto in = in_.find(1 + what / 4 % kNumbers);
+    if (in == in_.end()) return;
+    Collect(in->second);
+    if (what % 4 == 1) Recv(in->second, size);
+    if (what % 4 == 2) in_.erase(in);
+  }
+
+  static constexpr uint32_t kNumbers = 4;  ///< of pipes from afar
+
+ private:
+  static constexpr uint32_t kNumberOut = 9;
+  struct Target {
+    PipeRequest* request;  ///< null once it is done
+    std::vector<uint8_t> bytes;
+  };
+  // Without the pipe its targets are gone, too.
+  struct In {
+    std::list<Target> targets;
+    std::unique_ptr<InPipe> pipe;
+  };
+
+  static void Recv(In& in, size_t size) {
+    std::vector<uint8_t> bytes(size);
+    PipeRequest* request = in.pipe->Recv(bytes.data(), bytes.size());
+    if (request != nullptr) in.targets.push_back({request, std::move(bytes)});
+  }
+
+  static void Collect(In& in) {
+    for (Target& target : in.targets) {
+      if (target.request == nullptr) {
+        for (const uint8_t byte : target.bytes) LH_CHECK(byte == kPoison);
+      } else if (target.request->Done()) {
+        LH_CHECK(target.request->bytes() <= target.bytes.size());
+        std::fill(target.bytes.begin(), target.bytes.end(), kPoison);
+        target.request->Release();
+        target.request = nullptr;
+      }
+    }
+  }
+
+  Engine& engine_;
+  std::vector<uint8_t> source_ = std::vector<uint8_t>(30'000, 9);
+  std::vector<PipeRequest*> sends_;
+  PipeHub hub_;
+  std::map<uint32_t, In> in_;
+  std::optional<OutPipe> out_;
+};
+
 class Script {
  public:
   Script(const uint8_t* data, size_t size) : at_(data), end_(data + size) {
@@ -155,6 +242,7 @@ class Script {
     config.outbox.stream_reserve = config.inbox.stream_reserve = kReserve;
     connection_ = std::make_unique<Connection>(engine_, pool_, config);
     connection_->Attach(1, 1, user_);
+    if (retain) pipes_.emplace(engine_, *connection_);
     for (FakeEndpoint*& flow : flows_) {
       auto endpoint = std::make_unique<FakeEndpoint>(*connection_);
       flow = endpoint.get();
@@ -181,6 +269,8 @@ class Script {
       engine_.Turn(now_ += kMicrosecond);
     }
     LH_CHECK(user_.faults <= (connection_->status().ok() ? 0 : 1));
+    engine_.Turn(now_);
+    pipes_.reset();
     connection_.reset();
     LH_CHECK(pool_.bytes_in_use() == 0);
     for (size_t i = 0; i < recvs_.size(); ++i) {
@@ -220,8 +310,14 @@ class Script {
       case 5:
         EndFrame(flow);
         break;
+      case 14:
+        BeginFrame(flow, true, &OfAPipe);
+        break;
+      case 15:
+        if (pipes_) pipes_->Step(Byte(), op * 500);
+        break;
       default:
-        BeginFrame(flow, what % 16 < 13);
+        BeginFrame(flow, what % 16 < 13, [](HeaderBytes&) {});
         break;
     }
   }
@@ -239,9 +335,27 @@ class Script {
     connection_->Forget({1, 1, 0, op});
   }
 
-  void BeginFrame(FakeEndpoint& flow, bool whole) {
+  // What fuzzers do not come upon by themselves.
+  static void OfAPipe(HeaderBytes& bytes) {
+    const uint32_t number = 1 + bytes[20] % Pipes::kNumbers;
+    ChunkHeader header;
+    header.kind = FrameKind::kData;
+    header.flags = bytes[5];
+    header.size = LoadLittle<uint32_t>(&bytes[8]);
+    header.id = {kPipes, number, LoadLittle<uint64_t>(&bytes[24]),
+                 number, 0,      0};
+    header.total = LoadLittle<uint64_t>(&bytes[48]);
+    header.offset = LoadLittle<uint64_t>(&bytes[56]);
+    header.fingerprint.collective = 0xff;
+    header.charged_at = LoadLittle<uint64_t>(&bytes[84]);
+    EncodeHeader(header, bytes);
+  }
+
+  void BeginFrame(FakeEndpoint& flow, bool whole,
+                  void (*adjust)(HeaderBytes&)) {
     HeaderBytes bytes{};
     for (uint8_t& byte : bytes) byte = Byte();
+    adjust(bytes);
     StoreLittle<uint32_t>(bytes.data(), 0x3143484cu);
     bytes[6] = bytes[7] = 0;  // no codec
     StoreLittle<uint32_t>(&bytes[kHeaderSize - 4],
@@ -276,6 +390,7 @@ class Script {
   std::array<FakeEndpoint*, kFlows> flows_{};
   std::array<bool, kFlows> lost_{};
   std::unique_ptr<Connection> connection_;
+  std::optional<Pipes> pipes_;
 };
 
 }  // namespace
