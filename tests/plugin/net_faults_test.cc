@@ -302,11 +302,13 @@ TEST_P(NetFaultsTest, ADeadPeerEndsTheSendsToIt) {
     Stream(&end, &process, way.comm, {10, 10'000});
     process.Barrier();
     if (process.rank() == 1) std::_Exit(3);
-    SendProxy proxy(end.net(), way.comm,
-                    std::vector<size_t>(100'000, size_t{512} << 10),
-                    Filling(1));
-    EXPECT_NE(Drive(&proxy), kOk);
-    EXPECT_NE(proxy.Step(), kOk) << "the fault must not be forgotten";
+    {
+      SendProxy proxy(end.net(), way.comm,
+                      std::vector<size_t>(100'000, size_t{512} << 10),
+                      Filling(1));
+      EXPECT_NE(Drive(&proxy), kOk);
+      EXPECT_NE(proxy.Step(), kOk) << "the fault must not be forgotten";
+    }
     EXPECT_EQ(end->CloseSend(way.comm), kOk);
   });
 }
