@@ -9,9 +9,9 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "harness/gate.h"
-#include "tables/net_table.h"
 #include "plugin/driver/proxy.h"
 #include "plugin_stream/meeting.h"
+#include "tables/net_table.h"
 
 namespace longhaul::bench {
 namespace {

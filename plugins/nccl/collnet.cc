@@ -21,7 +21,9 @@ ResultCode Init(void** context, uint64_t comm_id, abi::LogFn log) noexcept {
     Result<Process::Hold> process = Process::Acquire();
     if (!process.ok()) return Refuse("collnet init", process.status());
     // Its groups are the core's, inside a site too.
-    *context = new NetContext(std::move(process).value(), nullptr, comm_id);
+    *context = std::make_unique<NetContext>(std::move(process).value(), nullptr,
+                                            comm_id)
+                   .release();
     return ResultCode::kSuccess;
   });
 }

@@ -67,7 +67,7 @@ Status Process::Open() {
   site_name_ = PaceBoard::LineTo(site_);
   const SiteIndex in_file = file == nullptr ? -1 : file->FindSite(site_);
   wan_access_ = in_file < 0 || file->HostHasWan(in_file, context_->host());
-  const Status opened = context_->OpenDoor(site_, *this);
+  Status opened = context_->OpenDoor(site_, *this);
   if (!opened.ok()) return opened;
   card_ = context_->Card(site_, wan_access_);
   greeting_ = EncodeCard(card_);

@@ -1,5 +1,7 @@
 #include "properties.h"
 
+#include <string>
+
 #include "base/address.h"
 #include "base/fnv1a.h"
 
@@ -19,7 +21,8 @@ abi::ResultCode GetProperties(int device, abi::PropertiesV12* properties) {
   }
   *properties = {};
   properties->name = "longhaul0";
-  properties->guid = Fnv1a(std::string_view(HostName()));
+  const std::string host = HostName();
+  properties->guid = Fnv1a(host);
   properties->ptr_support = abi::kPtrHost;
   properties->speed = kSpeed;
   properties->port = 1;

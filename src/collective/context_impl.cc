@@ -42,7 +42,7 @@ constexpr Duration kPollPause = 200 * kMicrosecond;
 // The connection to one process, and who opens it.
 class Context::Impl::Peer final : public FlowOpener, public FlowSource {
  public:
-  Peer(Impl& owner, ConnectionConfig config, bool same_site_in)
+  Peer(Impl& owner, const ConnectionConfig& config, bool same_site_in)
       : connection(owner.engine_, owner.pool_, WithSource(config)),
         same_site(same_site_in),
         inbox(config.inbox),

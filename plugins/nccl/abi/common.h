@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+// NOLINTNEXTLINE(google-runtime-int): NCCL's own words
 static_assert(sizeof(void*) == 8 && sizeof(long) == 8 && sizeof(int) == 4,
               "The layouts here are those of LP64");
 
