@@ -236,7 +236,8 @@ TEST_P(NetFaultsTest, StrangersAtTheDoorAreTolerated) {
           EXPECT_GT(send(staying.back().get(), junk.data(), size, MSG_NOSIGNAL),
                     0);
           const UniqueFd leaving = Intrude(port);
-          send(leaving.get(), junk.data() + 8, size, MSG_NOSIGNAL);
+          send(leaving.get(), junk.data() + 8, std::min(size, junk.size() - 8),
+               MSG_NOSIGNAL);
         }
       }
       process.Send(0, listener.handle.bytes());
