@@ -5,11 +5,9 @@
 
 #include "agreement.h"
 #include "base/random.h"
-#include "base/text.h"
 #include "coll_meeting.h"
 #include "collective/communicator_maker.h"
 #include "log.h"
-#include "topology/topology_file.h"
 
 namespace longhaul::nccl {
 namespace {
