@@ -92,6 +92,8 @@ class Context::Impl::Peer final : public FlowOpener, public FlowSource {
                        connection.peer().c_str(), why.text().c_str());
     if (card && !calling()) owner_.Call(*this, true);
   }
+  bool Want(FlowId /*flow*/, TimePoint /*now*/) override { return false; }
+  void Spare(FlowId /*flow*/) override {}
 
   Connection connection;
   const bool same_site;
@@ -433,7 +435,7 @@ void Context::Impl::AddFlow(Peer& peer, uint16_t flow, UniqueFd fd,
   auto endpoint = std::make_unique<TcpEndpoint>(engine_, std::move(fd));
   TcpEndpoint& raw = *endpoint;
   peer.connection.Welcome(theirs.shared_credit, theirs.stream_reserve);
-  peer.connection.AddFlow(std::move(endpoint), now, flow);
+  peer.connection.AddFlow(std::move(endpoint), now, FlowId{0, flow});
   const Status watched = raw.SetSink(peer.connection);
   if (!watched.ok()) peer.connection.Break(watched);
 }

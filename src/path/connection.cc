@@ -49,7 +49,7 @@ Connection::~Connection() {
 }
 
 void Connection::AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now,
-                         std::optional<uint16_t> number) {
+                         std::optional<FlowId> id, const PathInfo& /*path*/) {
   Wake();
   if (!status_.ok() || closing_ >= Closing::kFinishing) {
     endpoint->Close();
@@ -57,9 +57,7 @@ void Connection::AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now,
     return;
   }
   for (const auto& flow : flows_) {
-    if (!number || flow->endpoint == nullptr || flow->number != number) {
-      continue;
-    }
+    if (!id || flow->endpoint == nullptr || flow->id != id) continue;
     flow->endpoint->Close();
     LoseFlow(*flow);
     ++flows_lost_;
@@ -80,7 +78,7 @@ void Connection::AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now,
   }
   Flow& flow = *flows_[place];
   flow.endpoint = std::move(endpoint);
-  flow.number = number;
+  flow.id = id;
   flow.writable = true;
   flow.pacer = Pacer(config_.pace);
   flow.pong_due = false;

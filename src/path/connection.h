@@ -37,6 +37,18 @@ class FlowSource {
   /// The last flow was lost: another is wanted. Add one when there is one, or
   /// Break the connection when there can be none.
   virtual void Reopen(const Status& why, TimePoint now) = 0;
+  /// While there are others: this flow is lost, silent, or would be one more.
+  /// Add it when it is open, however long that takes. False if this side does
+  /// not open flows: the peer is asked then. Asking again changes nothing.
+  virtual bool Want(FlowId flow, TimePoint now) = 0;
+  /// It speaks again, or is of no use: not wanted any more.
+  virtual void Spare(FlowId flow) = 0;
+};
+
+/// What a flow is a part of.
+struct PathInfo {
+  std::string name;       ///< "10.0.0.1 -> 10.0.1.7", for people
+  double rate_limit = 0;  ///< bytes/s that may leave on it; 0: no limit
 };
 
 struct ConnectionConfig {
@@ -77,10 +89,12 @@ class Connection final : public ChunkSink, private Pollable {
   }
   /// Takes over an endpoint whose sink is this connection; in the turn of the
   /// engine in which the endpoint was started, so that nothing has arrived yet.
-  /// It takes the place of the flow of the same `number`, if there is one: the
-  /// peer has given that one up.
+  /// It takes the place of the flow of the same `id`, if there is one: the peer
+  /// has given that one up. `path`: of the path that the flow is on, if it is
+  /// the first on it.
   void AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now,
-               std::optional<uint16_t> number = std::nullopt);
+               std::optional<FlowId> id = std::nullopt,
+               const PathInfo& path = {});
   /// Breaks the connection from outside: it could not be opened, say.
   void Break(const Status& why);
 

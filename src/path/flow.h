@@ -23,6 +23,13 @@ namespace longhaul {
 struct Flow;
 struct InboundMessage;
 
+/// Which flow of a connection, by numbers that are equal on both sides.
+struct FlowId {
+  uint16_t path = 0;  ///< which pair of addresses
+  uint16_t flow = 0;  ///< which of the flows between the two
+  friend bool operator==(const FlowId&, const FlowId&) = default;
+};
+
 struct RetainedListTag {};
 
 /// A chunk kept until the peer has acknowledged it.
@@ -50,7 +57,7 @@ struct Flow {
   };
 
   std::unique_ptr<Endpoint> endpoint;  ///< null: lost, the place is free
-  std::optional<uint16_t> number;      ///< by which the peer knows it as well
+  std::optional<FlowId> id;            ///< by which the peer knows it as well
   bool writable = true;
   Pacer pacer;
   TimePoint renew_at_rest = 0;  ///< Endpoint::Renew, if it was idle

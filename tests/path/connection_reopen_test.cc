@@ -7,6 +7,8 @@ namespace {
 
 struct Source final : FlowSource {
   void Reopen(const Status&, TimePoint now) override { asked.push_back(now); }
+  bool Want(FlowId, TimePoint) override { return false; }
+  void Spare(FlowId) override {}
   std::vector<TimePoint> asked;
 };
 
@@ -37,8 +39,8 @@ class Reopening : public testing::Test {
     flow = at_a.get();
     at_a->SetSink(*a.connection);
     at_b->SetSink(*b.connection);
-    a->AddFlow(std::move(at_a), path.world.now(), number);
-    b->AddFlow(std::move(at_b), path.world.now(), number);
+    a->AddFlow(std::move(at_a), path.world.now(), FlowId{0, number});
+    b->AddFlow(std::move(at_b), path.world.now(), FlowId{0, number});
   }
 
   Source source_a;

@@ -42,7 +42,8 @@ Hello Question() {
   hello.shared_credit = uint64_t{1} << 40;
   hello.stream_reserve = 65536;
   hello.subject = 0xfedcba9876543210;
-  hello.reserved[3] = 7;
+  hello.path = 0x1234;
+  hello.reserved[1] = 7;
   hello.proof = ProofOf(hello, Secret(1));
   return hello;
 }

@@ -12,7 +12,7 @@ namespace longhaul {
 namespace {
 
 constexpr uint32_t kMagic = 0x4f48484cu;  // "LHHO"
-constexpr size_t kReservedAt = 76;
+constexpr size_t kReservedAt = 78;
 constexpr size_t kProofAt = kHelloSize - sizeof(SipTag);
 
 Status Corrupt(const char* what) {
@@ -103,6 +103,7 @@ HelloBytes EncodeHello(const Hello& hello) {
   StoreLittle<uint64_t>(p + 56, hello.shared_credit);
   StoreLittle<uint32_t>(p + 64, hello.stream_reserve);
   StoreLittle<uint64_t>(p + 68, hello.subject);
+  StoreLittle<uint16_t>(p + 76, hello.path);
   std::copy(hello.reserved.begin(), hello.reserved.end(), p + kReservedAt);
   std::copy(hello.proof.begin(), hello.proof.end(), p + kProofAt);
   return bytes;
@@ -136,6 +137,7 @@ Result<Hello> DecodeHello(std::span<const uint8_t, kHelloSize> in) {
   hello.shared_credit = LoadLittle<uint64_t>(p + 56);
   hello.stream_reserve = LoadLittle<uint32_t>(p + 64);
   hello.subject = LoadLittle<uint64_t>(p + 68);
+  hello.path = LoadLittle<uint16_t>(p + 76);
   std::copy_n(p + kReservedAt, hello.reserved.size(), hello.reserved.begin());
   std::copy_n(p + kProofAt, hello.proof.size(), hello.proof.begin());
   if (hello.version_min == 0 || hello.version_min > hello.version_max) {

@@ -43,8 +43,8 @@ inline constexpr uint8_t kHelloVerdictCount = 8;
 struct Hello {
   uint16_t version_min = kProtocolVersion;  ///< versions the sender speaks
   uint16_t version_max = kProtocolVersion;
-  uint16_t flow = 0;   ///< index of this flow, < flows
-  uint16_t flows = 1;  ///< flows the initiator opens to this peer in all
+  uint16_t flow = 0;   ///< index of this flow on its path, < flows
+  uint16_t flows = 1;  ///< flows the initiator opens on this path in all
   HelloVerdict verdict = HelloVerdict::kQuestion;
   LinkClass link = LinkClass::kSameSite;
   /// The flow does not belong to the connection of the two processes but to
@@ -64,7 +64,9 @@ struct Hello {
   /// kPrivate: whom the flow is for. Else the line to the sender's site
   /// (PaceBoard::LineTo), 0 if it does not say.
   uint64_t subject = 0;
-  std::array<uint8_t, 4> reserved{};  ///< kept so that the proof holds
+  /// Which path the flow is on; equal on both sides, whoever calls.
+  uint16_t path = 0;
+  std::array<uint8_t, 2> reserved{};  ///< kept so that the proof holds
   SipTag proof{};
 };
 
