@@ -137,6 +137,7 @@ class Communicator::Impl final : public PeerDirectory {
     to.delivery_rate = from.transport.delivery_rate;
     to.rtt = std::chrono::nanoseconds(from.transport.rtt);
     to.min_rtt = std::chrono::nanoseconds(from.transport.min_rtt);
+    to.paths = from.paths;
     return to;
   }
 
