@@ -34,16 +34,20 @@ struct CostParameters {
 ///  - the longest one-way delay between sites;
 ///  - for each site, its shortest delay + bytes / (h * B), for the bytes it
 ///    must at least send, and get, at its access rate B;
+///  - for each site, when its routes, used all at once, can have carried them
+///    (WaterFillSeconds in routes.h);
 ///  - the shortest delay + 2 (k - 1) bytes / (h * sum of B): each element is
 ///    sent k - 1 times to be summed and k - 1 times to be spread;
-/// taken for up and down rates apart, h = goodput. With equal delays o this is
-/// o + bytes / h * max(1 / B_min, 2 (k - 1) / sum B). Within one site the same
-/// with ranks for sites at LAN rate and delay.
+/// taken for up and down rates apart, h = goodput, B what is stated of the site
+/// or of its ways to others if that is less. With equal delays o this is
+/// o + bytes / h * max(1 / B_min, 2 (k - 1) / sum B); for two sites it is what
+/// the routes between them take for bytes / h. Within one site the same with
+/// ranks for sites at LAN rate and delay.
 double LowerBound(uint64_t bytes, const Topology& topology,
                   const CostParameters& parameters = {});
 
-/// Seconds an all-reduce of the plan's vector takes. A closed form: steps of
-/// like ranks are taken to coincide.
+/// Seconds an all-reduce of the plan's vector takes; kSharded with the plan's
+/// shares. A closed form: steps of like ranks are taken to coincide.
 double EstimateSeconds(Algorithm algorithm, const SegmentPlan& plan,
                        size_t element_size, const Topology& topology,
                        const CostParameters& parameters = {});

@@ -38,21 +38,30 @@ std::string Describe(const Fingerprint& f) {
     case Collective::kBarrier:
       break;
   }
+  const auto algorithm = static_cast<Algorithm>(f.algorithm);
+  if (algorithm == Algorithm::kSharded) {
+    return Text(
+        "an all-reduce of %s (%s, sharded, shares %08x, segments of %u)",
+        what.c_str(), op, f.root, f.segment);
+  }
   return Text("an all-reduce of %s (%s, %s, segments of %u)", what.c_str(), op,
-              NameOf(static_cast<Algorithm>(f.algorithm)), f.segment);
-}
-
-// What a reader cannot see in a place, which is a hash.
-const char* HintOn(Fingerprint one, const Fingerprint& other) {
-  if (one.root == other.root) return "";
-  one.root = other.root;
-  one.segment = other.segment;
-  return one == other ? ": the blocks or the windows' offsets differ" : "";
+              NameOf(algorithm), f.segment);
 }
 
 bool IsOfBlocks(Collective collective) {
   return collective == Collective::kAllGather ||
          collective == Collective::kReduceScatter;
+}
+
+// What a reader cannot see in a place or in shares, which are hashes.
+const char* HintOn(Fingerprint one, const Fingerprint& other) {
+  if (one.root == other.root) return "";
+  one.root = other.root;
+  one.segment = other.segment;
+  if (!(one == other)) return "";
+  return IsOfBlocks(static_cast<Collective>(one.collective))
+             ? ": the blocks or the windows' offsets differ"
+             : ": the sites' shares differ";
 }
 
 // Stands in a fingerprint for the numbers it has no room for.
@@ -74,6 +83,7 @@ ScheduleRunner::ScheduleRunner(Engine& engine, const Topology& topology,
       topology_(topology),
       peers_(peers),
       config_(config),
+      shares_(SharesOf(topology)),
       cache_(topology, config.self),
       by_rank_(static_cast<size_t>(topology.size()), nullptr) {
   ready_.reserve(kUsuallyReady);
@@ -154,7 +164,7 @@ Result<Algorithm> ScheduleRunner::Choose(const OperationCall& call) {
       choice.element_size != element_size) {
     Result<Algorithm> selected =
         SelectAlgorithm(config_.algorithm, call.count, element_size, topology_,
-                        config_.segments);
+                        shares_, config_.segments);
     if (!selected.ok()) return selected;
     choice = {true, call.count, element_size, *selected};
   }
@@ -164,8 +174,9 @@ Result<Algorithm> ScheduleRunner::Choose(const OperationCall& call) {
 Result<OperationPlan> ScheduleRunner::Plan(const OperationCall& call,
                                            Algorithm algorithm) {
   if (!IsOfBlocks(call.collective)) {
-    return OperationPlan::ForVector(algorithm, call.count, SizeOf(call.type),
-                                    topology_, config_.segments);
+    return OperationPlan::ForVector(algorithm, shares_, call.count,
+                                    SizeOf(call.type), topology_,
+                                    config_.segments);
   }
   return OperationPlan::ForBlocks(
       call.collective, call.block, {call.offset, call.offset + call.count},
@@ -188,6 +199,9 @@ Status ScheduleRunner::Prepare(Run& run) {
   if (!plan.ok()) return plan.status();
   run.plan = *plan;
   run.fingerprint.algorithm = static_cast<uint8_t>(*algorithm);
+  if (*algorithm == Algorithm::kSharded) {
+    run.fingerprint.root = run.plan.shares().Hash();
+  }
   run.fingerprint.segment = static_cast<uint32_t>(run.plan.segment_elements());
   return {};
 }

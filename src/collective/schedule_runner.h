@@ -164,6 +164,7 @@ class ScheduleRunner final : private Pollable,
   const Topology& topology_;
   PeerDirectory& peers_;
   const RunnerConfig config_;
+  SiteShares shares_;  ///< of sharded all-reduces that begin
   ScheduleCache cache_;
   std::array<Choice, 64> choices_;
 

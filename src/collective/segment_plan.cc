@@ -9,6 +9,7 @@
 #include "collective/carriers.h"
 #include "collective/hierarchical.h"
 #include "collective/ring.h"
+#include "collective/sharded.h"
 
 namespace longhaul {
 namespace {
@@ -20,6 +21,12 @@ constexpr uint64_t kAligned = 64;  // elements; at least a cache line
 
 constexpr uint64_t CeilDivide(uint64_t a, uint64_t b) {
   return a / b + (a % b != 0 ? 1 : 0);
+}
+
+template <uint64_t (*scratch)(uint64_t elements, const Topology& topology)>
+uint64_t WithoutShares(uint64_t elements, const Topology& topology,
+                       const SiteShares& /*shares*/) {
+  return scratch(elements, topology);
 }
 
 class Planner {
@@ -44,7 +51,8 @@ class Planner {
     if (!options_.segment_size) elements = Even(elements);
     elements = std::min(elements, count_);
 
-    SegmentPlan plan = {.count = count_, .segment_elements = elements};
+    SegmentPlan plan = {
+        .count = count_, .segment_elements = elements, .shares = needs_.shares};
     if (elements > 0) plan.segments = CeilDivide(count_, elements);
     const uint64_t fit = FitAtATime(elements);
     plan.in_flight = std::min({plan.segments, fit, kMaxSegmentsInFlight});
@@ -78,7 +86,8 @@ class Planner {
   }
 
   uint64_t FitAtATime(uint64_t elements) const {
-    const uint64_t bytes = needs_.scratch(elements, topology_) * element_size_;
+    const uint64_t bytes =
+        needs_.scratch(elements, topology_, needs_.shares) * element_size_;
     return bytes == 0 ? UINT64_MAX : options_.scratch_size / bytes;
   }
   // `several`, or 1 if the vector is one segment.
@@ -105,13 +114,17 @@ class Planner {
 
 }  // namespace
 
-SegmentNeeds NeedsOf(Algorithm algorithm, const Topology& topology) {
+SegmentNeeds NeedsOf(Algorithm algorithm, const Topology& topology,
+                     const SiteShares& shares) {
   if (algorithm == Algorithm::kRing) {
     const auto all = static_cast<uint64_t>(topology.size());
-    return {all, all, RingScratch};
+    return {all, all, WithoutShares<RingScratch>, {}};
   }
   const OwnerCounts owners = CountOwners(topology);
-  return {owners.least, owners.most, HierarchicalScratch};
+  if (algorithm == Algorithm::kSharded) {
+    return {owners.least, owners.most, ShardedScratch, shares};
+  }
+  return {owners.least, owners.most, WithoutShares<HierarchicalScratch>, {}};
 }
 
 Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
@@ -124,9 +137,10 @@ Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
 
 Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
                                  const Topology& topology, Algorithm algorithm,
+                                 const SiteShares& shares,
                                  const SegmentOptions& options) {
   return PlanSegments(count, element_size, topology,
-                      NeedsOf(algorithm, topology), options);
+                      NeedsOf(algorithm, topology, shares), options);
 }
 
 }  // namespace longhaul

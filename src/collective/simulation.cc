@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <map>
 #include <queue>
 #include <set>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "collective/routes.h"
 #include "collective/successors.h"
 
 namespace longhaul {
@@ -76,7 +78,9 @@ class Simulator {
     const auto sites = static_cast<size_t>(topology.site_count());
     up_.resize(sites);
     down_.resize(sites);
-    lines_.resize(sites * sites);
+    for (SiteIndex a = 0; a < topology.site_count(); ++a) {
+      for (SiteIndex b = 0; b < topology.site_count(); ++b) AddLines(a, b);
+    }
     for (const Schedule& s : ranks) successors_.push_back(SuccessorsOf(s));
     FindPartners();
     for (uint64_t i = 0; i < in_flight; ++i) {
@@ -96,15 +100,26 @@ class Simulator {
         timing_.busiest = std::max(timing_.busiest, r->busy);
       }
     }
-    for (const auto* group : {&up_, &down_, &lines_}) {
+    for (const auto* group : {&up_, &down_}) {
       for (const Resource& r : *group) {
         timing_.busiest = std::max(timing_.busiest, r.busy);
+      }
+    }
+    for (const auto& [sites, lines] : lines_) {
+      for (const Line& line : lines) {
+        timing_.busiest = std::max(timing_.busiest, line.resource.busy);
       }
     }
     return timing_;
   }
 
  private:
+  // A route between two sites, one direction.
+  struct Line {
+    Resource resource;
+    double per_byte = 0;  // seconds
+    double delay = 0;     // seconds
+  };
   // A segment under way on a rank.
   struct Progress {
     std::vector<uint32_t> missing;  // dependencies not complete, by step
@@ -119,6 +134,14 @@ class Simulator {
     // (segment, receive step) of messages of which one end waits for the other.
     std::set<std::pair<uint64_t, uint32_t>> waiting;
   };
+
+  void AddLines(SiteIndex a, SiteIndex b) {
+    if (a == b) return;
+    for (const Route& route : RoutesBetween(topology_, a, b)) {
+      lines_[{a, b}].push_back(
+          {{}, 1 / (route.rate * parameters_.goodput), route.delay});
+    }
+  }
 
   const Step& StepOf(const Task& task) const {
     return schedules_[task.rank].steps[task.step];
@@ -247,10 +270,7 @@ class Simulator {
             Stage::kBetween);
         return;
       case Stage::kBetween:
-        Hop(event, Between(a, b), wan / topology_.RateBetween(a, b),
-            static_cast<double>(topology_.DelayBetween(a, b)) / kSecond,
-            Stage::kDown);
-        return;
+        return PassBetween(event, lines_.at({a, b}));
       case Stage::kDown:
         Hop(event, down_[static_cast<size_t>(b)], wan / topology_.WanDown(b), 0,
             Stage::kIn);
@@ -258,6 +278,21 @@ class Simulator {
       default:
         Hop(event, hosts_[static_cast<size_t>(to)].in, lan, 0, Stage::kThere);
     }
+  }
+
+  // By the route on which the message is there first.
+  void PassBetween(const Event& event, std::vector<Line>& lines) {
+    Line* best = nullptr;
+    double least = std::numeric_limits<double>::infinity();
+    for (Line& line : lines) {
+      const double start = std::max(event.time, line.resource.free);
+      const double end = start + BytesOf(event.task) * line.per_byte;
+      const double there = std::max(event.tail, end) + line.delay;
+      if (there >= least) continue;
+      best = &line;
+      least = there;
+    }
+    Hop(event, best->resource, best->per_byte, best->delay, Stage::kDown);
   }
 
   // Serves the message at a resource; it is at the next stage `delay` later:
@@ -270,10 +305,6 @@ class Simulator {
     const double tail = std::max(event.tail, start + seconds) + delay;
     Push(next == Stage::kThere ? tail : start + delay, tail, event.task, next);
     return start + seconds;
-  }
-
-  Resource& Between(SiteIndex a, SiteIndex b) {
-    return lines_[static_cast<size_t>(a) * up_.size() + static_cast<size_t>(b)];
   }
 
   void Count(const Task& task, bool wan) {
@@ -294,7 +325,7 @@ class Simulator {
   std::vector<uint64_t> begun_;  // segments, by rank
   std::vector<Resource> up_;     // by site
   std::vector<Resource> down_;
-  std::vector<Resource> lines_;  // by (from, to)
+  std::map<std::pair<SiteIndex, SiteIndex>, std::vector<Line>> lines_;
   std::vector<Successors> successors_;
   std::vector<std::vector<uint32_t>> partners_;
   std::priority_queue<Event, std::vector<Event>, Later> events_;

@@ -54,7 +54,8 @@ constexpr CostParameters kWanOnly = {.lan_rate = 1e12,
 
 SegmentPlan PlanOf(Algorithm algorithm, uint64_t bytes,
                    const Topology& topology) {
-  return PlanSegments(bytes / 4, 4, topology, algorithm, {{}, 64 * kMi})
+  return PlanSegments(bytes / 4, 4, topology, algorithm, SharesOf(topology),
+                      {{}, 64 * kMi})
       .value();
 }
 
@@ -264,7 +265,8 @@ TEST_P(CostTest, ClosedFormIsCloseToTheSimulation) {
 
 INSTANTIATE_TEST_SUITE_P(Algorithms, CostTest,
                          ::testing::Values(Algorithm::kRing,
-                                           Algorithm::kHierarchical),
+                                           Algorithm::kHierarchical,
+                                           Algorithm::kSharded),
                          [](const auto& test) {
                            return std::string(NameOf(test.param));
                          });

@@ -101,7 +101,7 @@ TEST(ScheduleRunnerTest, EveryTopologyAndLengthGivesTheExactSum) {
       {3, 2}, {4, 1, 2}, {2, 2, 2, 2}, {1, 1, 1, 1, 1}};
   for (const auto& sites : shapes) {
     for (const Algorithm algorithm :
-         {Algorithm::kRing, Algorithm::kHierarchical}) {
+         {Algorithm::kRing, Algorithm::kHierarchical, Algorithm::kSharded}) {
       SimJobConfig config;
       config.sites = sites;
       config.algorithm = algorithm;

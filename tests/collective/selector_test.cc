@@ -11,12 +11,18 @@ using testing::MakeSites;
 
 bool OnlyFirst(int index, int /*size*/) { return index == 0; }
 
+Result<Algorithm> Select(Algorithm wanted, uint64_t count,
+                         const Topology& topology,
+                         const SegmentOptions& options = {}) {
+  return SelectAlgorithm(wanted, count, 4, topology, SharesOf(topology),
+                         options);
+}
+
 TEST(SelectorTest, OneOrTwoSitesTakeHierarchicalWhateverTheSize) {
   for (const std::vector<int>& sizes :
        {std::vector<int>{1, 1}, {2}, {16}, {2, 2}, {8, 8}, {4, 1}}) {
     for (uint64_t count = 1; count < (uint64_t{1} << 30); count *= 8) {
-      const auto chosen =
-          SelectAlgorithm(Algorithm::kAuto, count, 4, MakeSites(sizes));
+      const auto chosen = Select(Algorithm::kAuto, count, MakeSites(sizes));
       EXPECT_EQ(*chosen, Algorithm::kHierarchical)
           << ::testing::PrintToString(sizes) << " " << count;
     }
@@ -27,17 +33,16 @@ TEST(SelectorTest, ManySitesTakeHierarchicalUntilBytesOutweighDelays) {
   // Four sites: 3 S cross each border in an exchange, less than 2 S in a ring,
   // which has eight delays.
   const Topology topology = MakeSites({4, 4, 4, 4});
-  EXPECT_EQ(*SelectAlgorithm(Algorithm::kAuto, 1 << 16, 4, topology),
+  EXPECT_EQ(*Select(Algorithm::kAuto, 1 << 16, topology),
             Algorithm::kHierarchical);
-  EXPECT_EQ(*SelectAlgorithm(Algorithm::kAuto, 1 << 28, 4, topology,
-                             {{}, uint64_t{1} << 30}),
-            Algorithm::kRing);
+  EXPECT_EQ(
+      *Select(Algorithm::kAuto, 1 << 28, topology, {{}, uint64_t{1} << 30}),
+      Algorithm::kRing);
 }
 
 TEST(SelectorTest, WhatIsAskedForIsTaken) {
   const Topology topology = MakeSites({4, 4});
-  EXPECT_EQ(*SelectAlgorithm(Algorithm::kRing, 1000, 4, topology),
-            Algorithm::kRing);
+  EXPECT_EQ(*Select(Algorithm::kRing, 1000, topology), Algorithm::kRing);
 }
 
 TEST(SelectorTest, RingNeedsTwoDoorsToASiteOfSeveralRanks) {
@@ -46,9 +51,8 @@ TEST(SelectorTest, RingNeedsTwoDoorsToASiteOfSeveralRanks) {
   const Status s = CheckBuildable(one_door, Algorithm::kRing);
   EXPECT_EQ(s.code(), StatusCode::kUnsupported);
   EXPECT_THAT(s.text(), ::testing::HasSubstr("site0"));
-  EXPECT_FALSE(SelectAlgorithm(Algorithm::kRing, 8, 4, one_door).ok());
-  EXPECT_EQ(*SelectAlgorithm(Algorithm::kAuto, 8, 4, one_door),
-            Algorithm::kHierarchical);
+  EXPECT_FALSE(Select(Algorithm::kRing, 8, one_door).ok());
+  EXPECT_EQ(*Select(Algorithm::kAuto, 8, one_door), Algorithm::kHierarchical);
   EXPECT_TRUE(CheckBuildable(MakeSites({1, 1}), Algorithm::kRing).ok());
   EXPECT_TRUE(CheckBuildable(MakeSites({3}, OnlyFirst), Algorithm::kRing).ok());
 }
@@ -60,8 +64,7 @@ TEST(SelectorTest, AutoIsNothingToBuild) {
 
 TEST(SelectorTest, WhatCannotBePlannedIsAFault) {
   EXPECT_FALSE(
-      SelectAlgorithm(Algorithm::kAuto, uint64_t{1} << 60, 4, MakeSites({2, 2}))
-          .ok());
+      Select(Algorithm::kAuto, uint64_t{1} << 60, MakeSites({2, 2})).ok());
 }
 
 }  // namespace
