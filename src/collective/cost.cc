@@ -1,6 +1,7 @@
 #include "collective/cost.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <vector>
@@ -227,27 +228,36 @@ SegmentCost HierarchicalSegment(double bytes, double all,
   return cost;
 }
 
-// Two pipelines, of which the slower counts. In one the lines are busy with
-// sums and totals from the first sums on: of the two delays they stand idle
-// for one, since totals of other segments are sent while the last sums are
-// under way. In the other sums go first, and the last segment's totals come
-// after all sums and a delay.
-double ShardedSeconds(double bytes, double all, const SegmentPlan& plan,
-                      const Topology& topology, const CostParameters& p) {
-  const Split split(topology, &plan.shares);
+// One segment of `bytes` of a vector of `all`, and the same with nothing but
+// sums on the lines: two pipelines, of which the slower counts.
+struct ShardedSegment {
+  SegmentCost both;
+  SegmentCost sums;
+};
+
+ShardedSegment ShardedSegmentOf(double bytes, double all,
+                                const SiteShares& shares,
+                                const Topology& topology,
+                                const CostParameters& p) {
+  const Split split(topology, &shares);
   const Phases phases = PhasesOf(bytes, topology, p, split);
   const double delay = LongestDelay(all, topology, p, split);
-  SegmentCost both;
-  both.seconds = 2 * (phases.in_site + p.lan_delay + delay) + phases.sums +
-                 phases.totals + phases.adding + phases.software;
-  both.period =
+  ShardedSegment segment;
+  segment.both.seconds = 2 * (phases.in_site + p.lan_delay + delay) +
+                         phases.sums + phases.totals + phases.adding +
+                         phases.software;
+  segment.both.period =
       std::max({phases.wan, phases.card, phases.adding + phases.software});
-  both.around =
-      std::max(0.0, both.seconds - std::max(phases.sums + phases.totals + delay,
-                                            both.period));
-  const SegmentCost sums = {both.seconds, phases.sums,
-                            both.seconds - phases.sums};
-  return std::max(PipelineSeconds(both, plan), PipelineSeconds(sums, plan));
+  // The lines are busy from the first sums on; of the two delays they stand
+  // idle for one, since totals of other segments are sent while the last sums
+  // are under way.
+  const double busy =
+      std::max(phases.sums + phases.totals + delay, segment.both.period);
+  segment.both.around = std::max(0.0, segment.both.seconds - busy);
+  // Sums go first, and the last segment's totals come after all sums.
+  segment.sums = {segment.both.seconds, phases.sums,
+                  segment.both.seconds - phases.sums};
+  return segment;
 }
 
 // When each site can have sent, and got, `bytes`: by what its lines carry
@@ -311,10 +321,26 @@ double EstimateSeconds(Algorithm algorithm, const SegmentPlan& plan,
     return PipelineSeconds(RingSegment(bytes, topology, parameters), plan);
   }
   if (algorithm == Algorithm::kSharded && topology.site_count() > 1) {
-    return ShardedSeconds(bytes, all, plan, topology, parameters);
+    const ShardedSegment segment =
+        ShardedSegmentOf(bytes, all, plan.shares, topology, parameters);
+    return std::max(PipelineSeconds(segment.both, plan),
+                    PipelineSeconds(segment.sums, plan));
   }
   return PipelineSeconds(HierarchicalSegment(bytes, all, topology, parameters),
                          plan);
+}
+
+uint64_t UsefulInFlight(const SegmentPlan& plan, size_t element_size,
+                        const Topology& topology,
+                        const CostParameters& parameters) {
+  const double bytes =
+      static_cast<double>(plan.segment_elements * element_size);
+  const double all = static_cast<double>(plan.count * element_size);
+  const SegmentCost cost =
+      ShardedSegmentOf(bytes, all, plan.shares, topology, parameters).both;
+  const double useful = std::ceil(2 * cost.seconds / cost.period);
+  return static_cast<uint64_t>(
+      std::clamp(useful, 1.0, static_cast<double>(kMaxSegmentsInFlight)));
 }
 
 double PipelineSeconds(const SegmentCost& segment, const SegmentPlan& plan) {

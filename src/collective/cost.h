@@ -52,6 +52,14 @@ double EstimateSeconds(Algorithm algorithm, const SegmentPlan& plan,
                        size_t element_size, const Topology& topology,
                        const CostParameters& parameters = {});
 
+/// How many of a sharded all-reduce's segments are of use at a time: twice as
+/// many as lines need to be busy all through. With more, streams with less to
+/// send run ahead of those with more, where shares differ, and the lines of the
+/// latter have the end for themselves.
+uint64_t UsefulInFlight(const SegmentPlan& plan, size_t element_size,
+                        const Topology& topology,
+                        const CostParameters& parameters = {});
+
 /// What one segment costs, in seconds.
 struct SegmentCost {
   double seconds = 0;  ///< how long it is under way, alone

@@ -69,6 +69,7 @@ class OperationPlan {
   uint64_t segments() const { return segments_; }
   /// At a time.
   uint64_t in_flight() const { return in_flight_; }
+  Algorithm algorithm() const { return algorithm_; }
   /// By which kSharded cuts segments; else none.
   const SiteShares& shares() const { return cut_.shares; }
   /// In the longest segment.

@@ -53,6 +53,8 @@ struct SegmentNeeds {
   uint64_t (*scratch)(uint64_t elements, const Topology& topology,
                       const SiteShares& shares) = nullptr;
   SiteShares shares{};
+  /// Segments of a vector whose parts are neither too short nor too long.
+  uint64_t depth = 16;
 };
 
 /// Those of an all-reduce. kSharded needs shares for the topology's sites;

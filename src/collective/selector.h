@@ -26,7 +26,7 @@ Status CheckBuildable(const Topology& topology, Algorithm algorithm);
 /// `wanted` if it can be built, else why not. For kAuto, of what can be built
 /// and planned (segment_plan.h), by estimated time (cost.h): kHierarchical or,
 /// if that is faster, kSharded: only for long vectors over three sites or more;
-/// but kRing if it is clearly faster than that. `shares` are those that
+/// but kRing if it is clearly faster than these. `shares` are those that
 /// kSharded would use.
 Result<Algorithm> SelectAlgorithm(Algorithm wanted, uint64_t count,
                                   size_t element_size, const Topology& topology,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <deque>
 #include <limits>
 #include <map>
 #include <queue>
@@ -44,6 +45,7 @@ enum class Stage : uint8_t {
   kDone,
   kOut,
   kUp,
+  kUpFree,  // not of the message: the line up may take the next
   kBetween,
   kDown,
   kIn,
@@ -61,6 +63,19 @@ struct Later {
   bool operator()(const Event& a, const Event& b) const {
     return std::tie(a.time, a.order) > std::tie(b.time, b.order);
   }
+};
+
+// A line that several streams (pairs of ranks) share: it takes a message of the
+// one it has taken least of, from when that began to wait.
+struct SharedLine {
+  struct Stream {
+    std::deque<Event> waiting;
+    double taken = 0;  // seconds of the line
+  };
+  std::map<std::pair<size_t, Rank>, Stream> streams;
+  double taken = 0;  // of the stream served last
+  bool serving = false;
+  double busy = 0;  // so far
 };
 
 class Simulator {
@@ -100,10 +115,11 @@ class Simulator {
         timing_.busiest = std::max(timing_.busiest, r->busy);
       }
     }
-    for (const auto* group : {&up_, &down_}) {
-      for (const Resource& r : *group) {
-        timing_.busiest = std::max(timing_.busiest, r.busy);
-      }
+    for (const SharedLine& line : up_) {
+      timing_.busiest = std::max(timing_.busiest, line.busy);
+    }
+    for (const Resource& line : down_) {
+      timing_.busiest = std::max(timing_.busiest, line.busy);
     }
     for (const auto& [sites, lines] : lines_) {
       for (const Line& line : lines) {
@@ -266,9 +282,11 @@ class Simulator {
         return Push(gone, gone, task, Stage::kDone);
       }
       case Stage::kUp:
-        Hop(event, up_[static_cast<size_t>(a)], wan / topology_.WanUp(a), 0,
-            Stage::kBetween);
+        WaitForUp(event, a, to);
         return;
+      case Stage::kUpFree:
+        up_[static_cast<size_t>(a)].serving = false;
+        return TakeUp(a, event.time);
       case Stage::kBetween:
         return PassBetween(event, lines_.at({a, b}));
       case Stage::kDown:
@@ -278,6 +296,36 @@ class Simulator {
       default:
         Hop(event, hosts_[static_cast<size_t>(to)].in, lan, 0, Stage::kThere);
     }
+  }
+
+  void WaitForUp(const Event& event, SiteIndex site, Rank to) {
+    SharedLine& line = up_[static_cast<size_t>(site)];
+    SharedLine::Stream& stream = line.streams[{event.task.rank, to}];
+    if (stream.waiting.empty()) {
+      stream.taken = std::max(stream.taken, line.taken);
+    }
+    stream.waiting.push_back(event);
+    if (!line.serving) TakeUp(site, event.time);
+  }
+
+  void TakeUp(SiteIndex site, double now) {
+    SharedLine& line = up_[static_cast<size_t>(site)];
+    SharedLine::Stream* next = nullptr;
+    for (auto& [ranks, stream] : line.streams) {
+      if (stream.waiting.empty()) continue;
+      if (next == nullptr || stream.taken < next->taken) next = &stream;
+    }
+    if (next == nullptr) return;
+    const Event event = next->waiting.front();
+    next->waiting.pop_front();
+    const double seconds =
+        BytesOf(event.task) * 8 / parameters_.goodput / topology_.WanUp(site);
+    line.taken = next->taken;
+    next->taken += seconds;
+    line.busy += seconds;
+    line.serving = true;
+    Push(now + seconds, now + seconds, event.task, Stage::kUpFree);
+    Push(now, std::max(event.tail, now + seconds), event.task, Stage::kBetween);
   }
 
   // By the route on which the message is there first.
@@ -323,7 +371,7 @@ class Simulator {
   uint64_t segments_;
   std::vector<Host> hosts_;      // by rank
   std::vector<uint64_t> begun_;  // segments, by rank
-  std::vector<Resource> up_;     // by site
+  std::vector<SharedLine> up_;   // by site
   std::vector<Resource> down_;
   std::map<std::pair<SiteIndex, SiteIndex>, std::vector<Line>> lines_;
   std::vector<Successors> successors_;

@@ -36,6 +36,10 @@ class SiteShares {
   SiteIndex sites() const { return static_cast<SiteIndex>(sites_); }
   /// Of kWhole.
   uint32_t Of(SiteIndex site) const { return End(site) - Begin(site); }
+  /// Are they the same but for rounding?
+  bool IsLike(SiteIndex a, SiteIndex b) const {
+    return Of(a) <= Of(b) + 1 && Of(b) <= Of(a) + 1;
+  }
   double FractionOf(SiteIndex site) const {
     return static_cast<double>(Of(site)) / kWhole;
   }
