@@ -265,10 +265,12 @@ void AddOwn(Flags& flags, const Program& program, Settings* s) {
   }
   if (!program.has_algorithms) return;
   flags.Add("--algo", "NAME",
-            "auto, ring or hierarchical (LONGHAUL_ALGO, else auto)",
-            "auto, ring or hierarchical", [=](const std::string& text) {
+            "auto, ring, hierarchical or sharded (LONGHAUL_ALGO, else auto)",
+            "auto, ring, hierarchical or sharded",
+            [=](const std::string& text) {
               s->algorithm = text == "ring"           ? Algorithm::kRing
                              : text == "hierarchical" ? Algorithm::kHierarchical
+                             : text == "sharded"      ? Algorithm::kSharded
                                                       : Algorithm::kAuto;
               return *s->algorithm != Algorithm::kAuto || text == "auto";
             });

@@ -19,6 +19,8 @@ const char* TextOf(Algorithm algorithm) {
       return "ring";
     case Algorithm::kHierarchical:
       return "hierarchical";
+    case Algorithm::kSharded:
+      return "sharded";
     case Algorithm::kAuto:
       break;
   }
