@@ -187,6 +187,21 @@ double Topology::WanDown(SiteIndex site) const {
   return Site(site).wan_down.value_or(kDefaultWanRate);
 }
 
+bool Topology::HasWanRates(SiteIndex site) const {
+  return Site(site).wan_up.has_value() && Site(site).wan_down.has_value();
+}
+
+Topology Topology::WithWanRates(std::span<const SiteRates> rates) const {
+  LH_CHECK(rates.size() == sites_.size());
+  Topology other = *this;
+  for (size_t i = 0; i < rates.size(); ++i) {
+    LH_CHECK(rates[i].up > 0 && rates[i].down > 0);
+    other.sites_[i].wan_up = rates[i].up;
+    other.sites_[i].wan_down = rates[i].down;
+  }
+  return other;
+}
+
 double Topology::RateBetween(SiteIndex from, SiteIndex to) const {
   LH_DCHECK(from != to);
   constexpr double kUnknown = std::numeric_limits<double>::infinity();

@@ -55,6 +55,12 @@ struct PathSpec {
   bool operator==(const PathSpec&) const = default;
 };
 
+/// Bits/s out of a site and into it, all ranks.
+struct SiteRates {
+  double up = 0;
+  double down = 0;
+};
+
 class Topology {
  public:
   /// Rank r is ranks[r]. kInvalidArgument if there is no rank, a site has no
@@ -94,6 +100,10 @@ class Topology {
   /// Bits/s, all ranks of the site together; kDefaultWanRate if not stated.
   double WanUp(SiteIndex site) const;
   double WanDown(SiteIndex site) const;
+  /// Are both stated?
+  bool HasWanRates(SiteIndex site) const;
+  /// The same sites with these rates, one pair of positive ones per site.
+  Topology WithWanRates(std::span<const SiteRates> rates) const;
   /// Bits/s from one site to another: the least of what is stated of the
   /// sender's up, the receiver's down and the sum of their paths (unless one of
   /// them has no rate); kDefaultWanRate if nothing is. `from` != `to`.
