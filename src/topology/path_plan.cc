@@ -88,8 +88,7 @@ class Planner {
         }
       }
     }
-    DropLinkLocal();
-    DropSpareIpv6();
+    FindSpare();
   }
 
   // Pairs of one name first, then those that share no address, then the rest.
@@ -97,7 +96,9 @@ class Planner {
     std::vector<Pair> chosen;
     const auto add = [&](const auto& fits) {
       for (const Pair& pair : usable_) {
-        if (!Holds(chosen, pair) && fits(pair)) chosen.push_back(pair);
+        if (!Holds(spare_, pair) && !Holds(chosen, pair) && fits(pair)) {
+          chosen.push_back(pair);
+        }
       }
     };
     add([&](const Pair& pair) {
@@ -110,15 +111,17 @@ class Planner {
     return chosen;
   }
 
-  // Those that join what fits the two names, none with an address in common.
+  // Those that join what fits the two names, none with an address in common;
+  // spare ones if they are asked for by address.
   std::vector<Pair> Between(const std::string& low,
                             const std::string& high) const {
     std::vector<Pair> chosen;
     for (const Pair& pair : usable_) {
-      if (Fits(low_, pair.low, low) && Fits(high_, pair.high, high) &&
-          IsDisjoint(chosen, pair)) {
-        chosen.push_back(pair);
-      }
+      if (!Fits(low_, pair.low, low) || !Fits(high_, pair.high, high)) continue;
+      const bool by_label =
+          LabelAt(low_, pair.low) == low && LabelAt(high_, pair.high) == high;
+      if (by_label && Holds(spare_, pair)) continue;
+      if (IsDisjoint(chosen, pair)) chosen.push_back(pair);
     }
     return chosen;
   }
@@ -137,27 +140,25 @@ class Planner {
     return !Has(high_, a) && !Has(low_, b);
   }
 
-  void DropLinkLocal() {
+  // Pairs that are usable but add nothing to others: link-local ones, and those
+  // over IPv6 between interfaces that are joined already.
+  void FindSpare() {
     const auto is_link_local = [this](const Pair& pair) {
       return low_.addresses[pair.low].IsLinkLocal();
     };
-    if (std::all_of(usable_.begin(), usable_.end(), is_link_local)) return;
-    std::erase_if(usable_, is_link_local);
-  }
-
-  void DropSpareIpv6() {
+    const bool only_link_local =
+        std::all_of(usable_.begin(), usable_.end(), is_link_local);
     std::vector<Pair> kept;
     for (const bool ipv4 : {true, false}) {
       for (const Pair& pair : usable_) {
-        const bool is_ipv4 =
-            low_.addresses[pair.low].family == AddressFamily::kIpv4;
-        if (is_ipv4 == ipv4 && (ipv4 || !JoinsTheSame(kept, pair))) {
-          kept.push_back(pair);
+        if ((low_.addresses[pair.low].family == AddressFamily::kIpv4) != ipv4) {
+          continue;
         }
+        const bool spare = (is_link_local(pair) && !only_link_local) ||
+                           (!ipv4 && JoinsTheSame(kept, pair));
+        (spare ? spare_ : kept).push_back(pair);
       }
     }
-    std::erase_if(usable_,
-                  [&kept](const Pair& pair) { return !Holds(kept, pair); });
   }
 
   // Does one of `pairs` join the two interfaces?
@@ -181,6 +182,7 @@ class Planner {
   const PathEnd& high_;
   const bool one_host_;
   std::vector<Pair> usable_;
+  std::vector<Pair> spare_;  // of these
 };
 
 std::vector<Pair> PairsOf(const PathRule& rule, const Planner& planner,

@@ -4,12 +4,14 @@
 //
 // Which pairs are usable:
 // - both of one IP version; loopback and link-local addresses only with their
-//   like, and link-local ones only if there is no other pair;
+//   like;
 // - no address that both have, for it leads back to its own host (docker0's
 //   172.17.0.1). Two processes of one host have the same addresses; between
 //   them each is paired with itself alone.
 // Two interfaces are joined over IPv4 as often as they have addresses for it;
 // else once over IPv6, whose many addresses of one interface share its line.
+// Link-local addresses are used if there is nothing else. What these two rules
+// leave out can still be asked for, address by address.
 //
 // Pure functions; any thread.
 #pragma once
@@ -59,10 +61,10 @@ struct PathPlan {
 /// The paths that `rules` ask for, in their order. Without rules, or if they
 /// give none because the peer does not say its interfaces, all usable pairs:
 /// first the i-th address of an interface with the i-th of the one of that
-/// name, then others that share no address, then the rest. A rule whose first name is not here
-/// or second not there is tried the other way round, so that one list serves
-/// both ends.
-/// kInvalidArgument if there is none, with the addresses of both.
+/// name, then others that share no address, then the rest. A rule whose first
+/// name is not here or second not there is tried the other way round, so that
+/// one list serves both ends. kInvalidArgument if there is none, with the
+/// addresses of both.
 Result<PathPlan> PlanPaths(const PathEnd& own, const PathEnd& peer,
                            std::span<const PathRule> rules,
                            const RateLimits& limits);

@@ -1,5 +1,7 @@
 #include "collective/process_card.h"
 
+#include <array>
+
 #include "base/bytes.h"
 #include "base/crc32c.h"
 
@@ -61,7 +63,7 @@ TEST(ProcessCard, EarlierVersionsHaveNoLabels) {
 
 TEST(ProcessCard, LabelsThatAreNoneAreRefused) {
   const std::vector<uint8_t> good = EncodeCard(Card());
-  for (const uint8_t length : {3, 16, 255}) {
+  for (const uint8_t length : std::array<uint8_t, 3>{3, 16, 255}) {
     std::vector<uint8_t> bytes = good;
     bytes[bytes.size() - 4] = length;
     EXPECT_FALSE(DecodeCard(Resealed(bytes)).ok()) << int{length};

@@ -131,6 +131,18 @@ TEST(PathPlanTest, OneVersionOfIpBetweenTwoInterfaces) {
                   "fd00::1 -> fd01::2 (p0>p1)", "fd01::1 -> fd00::2 (p1>p0)"));
 }
 
+TEST(PathPlanTest, WhatIsLeftOutCanBeAskedForByAddress) {
+  const PathEnd here =
+      End(10, "a", {"p0 10.0.0.1", "p0 fd00::1", "p0 fe80::1"});
+  const PathEnd there =
+      End(20, "b", {"p0 10.0.0.2", "p0 fd00::2", "p0 fe80::2"});
+  EXPECT_EQ(Plan(here, there, {{"p0", "p0"}}).paths.size(), 1u);
+  EXPECT_THAT(
+      Names(
+          Plan(here, there, {{"fd00::1", "fd00::2"}, {"fe80::1", "fe80::2"}})),
+      ElementsAre("fd00::1 -> fd00::2 (p0)", "fe80::1 -> fe80::2 (p0)"));
+}
+
 TEST(PathPlanTest, AddressesThatBothHaveLeadNowhere) {
   const PathEnd here =
       End(10, "localhost", {"docker0 172.17.0.1", "eth0 10.0.0.1"});
