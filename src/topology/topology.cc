@@ -101,7 +101,10 @@ Result<Topology> Topology::Make(std::vector<SiteSpec> sites,
   if (status.ok()) status = CheckPaths(sites.size(), paths);
   if (!status.ok()) return status;
   for (PathSpec& path : paths) {
-    if (path.a > path.b) std::swap(path.a, path.b);
+    if (path.a > path.b) {
+      std::swap(path.a, path.b);
+      std::swap(path.via[0], path.via[1]);
+    }
     if (path.loss) *path.loss += 0.0;  // -0 is 0
   }
   std::stable_sort(

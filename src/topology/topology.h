@@ -10,6 +10,7 @@
 #include <longhaul/status.h>
 #include <longhaul/types.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -52,6 +53,8 @@ struct PathSpec {
   std::optional<double> rate;     ///< bits/s, each direction
   std::optional<Duration> delay;  ///< one way
   std::optional<double> loss;     ///< share of packets lost, 0 .. 1
+  /// Interface or address at `a` and at `b`; empty: not said.
+  std::array<std::string, 2> via{};
   bool operator==(const PathSpec&) const = default;
 };
 
