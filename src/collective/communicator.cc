@@ -164,6 +164,15 @@ class Communicator::Impl final : public PeerDirectory {
     return to;
   }
 
+  // One rank tells for all of its process.
+  LineRates Lines() const override {
+    for (Rank rank = 0; rank < self_; ++rank) {
+      if (topology_.SameProcess(rank, self_)) return {0, 0, true};
+    }
+    const AccessMeter& access = context_.access();
+    return {access.up(), access.down(), access.limited()};
+  }
+
   Connection& To(Rank rank) override {
     const ProcessCard& card = cards_[static_cast<size_t>(rank)];
     const std::string peer =

@@ -94,6 +94,8 @@ class Context::Impl final : private FlowAcceptor {
   /// if the two have no address in common to try. `line` leads to its site.
   Connection& ConnectionTo(const ProcessCard& card, const std::string& peer,
                            bool same_site, uint64_t line);
+  /// Engine thread. What this process's lines to other sites do together.
+  const AccessMeter& access() const { return access_; }
   /// Engine thread. Null if there is none.
   const Connection* Find(uint64_t incarnation) const;
 
@@ -157,6 +159,7 @@ class Context::Impl final : private FlowAcceptor {
   // Engine thread only.
   std::map<uint64_t, ProcessCard> known_;  ///< by incarnation
   PaceBoard board_;
+  AccessMeter access_;
   Door door_;
   PipeAcceptor* pipes_ = nullptr;                 ///< null: the door is closed
   std::map<uint64_t, PrivateFlowTaker*> takers_;  ///< by subject

@@ -52,6 +52,7 @@ ConnectionConfig Context::Impl::ConfigFor(uint64_t incarnation, uint64_t line,
   config.warm_up_bytes = options_.warmup.value_or(kWarmUp);
   config.pace = options_.wan_pace;
   config.line = line;
+  config.access = &access_;
   return config;
 }
 

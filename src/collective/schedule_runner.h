@@ -40,7 +40,7 @@ class PeerDirectory {
   virtual Connection& To(Rank rank) = 0;
   /// How fast the lines of this rank's process to other sites have been seen
   /// to be; nothing if another rank of the process tells that.
-  virtual LineRates Lines() const { return {}; }
+  virtual LineRates Lines() const { return {0, 0, true}; }
 };
 
 struct RunnerConfig {
