@@ -9,6 +9,7 @@
 #include "collective/ring.h"
 #include "collective/schedule_cache.h"
 #include "collective/selector.h"
+#include "collective/sharded.h"
 #include "topology/topology.h"
 
 namespace longhaul {
@@ -45,6 +46,15 @@ void BuildAllGatherStretch(benchmark::State& state) {
     benchmark::DoNotOptimize(
         BuildAllGather(kCount, topology, root, 0, Rails::kAll));
     root = (root + 1) % topology.size();
+  }
+}
+
+void BuildSharded(benchmark::State& state) {
+  const Topology topology = TopologyOf(state);
+  const SiteShares shares = SharesOf(topology);
+  while (state.KeepRunning()) {
+    benchmark::DoNotOptimize(
+        BuildShardedAllReduce(kCount, topology, shares, 0));
   }
 }
 
@@ -85,6 +95,7 @@ void Shapes(benchmark::internal::Benchmark* benchmark) {
       ->Args({2, 64});
 }
 BENCHMARK(BuildHierarchical)->Apply(Shapes);
+BENCHMARK(BuildSharded)->Apply(Shapes);
 BENCHMARK(BuildRing)->Apply(Shapes);
 BENCHMARK(BuildAllGatherStretch)->Apply(Shapes);
 BENCHMARK(BuildReduceScatterStretch)->Apply(Shapes);

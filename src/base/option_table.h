@@ -29,7 +29,7 @@ using OptionField =
 /// One per row of Options::Table(), in its order.
 std::span<const OptionField> OptionFields() noexcept;
 
-/// "one of auto, ring, hierarchical", "bytes or a number with K, M, ...": what
+/// "one of auto, ring, sharded", "bytes or a number with K, M, ...": what
 /// `option` accepts, with an example, for refusals and help.
 std::string AcceptedForm(const OptionInfo& option);
 

@@ -40,7 +40,7 @@ RingHop HopOf(double piece, Rank from, Rank to, const Topology& topology,
   double delay = p.lan_delay;
   if (a != b) {
     busy =
-        std::max(busy, piece / (Bytes(topology.RateBetween(a, b)) * p.goodput));
+        std::max(busy, piece / (Bytes(LineRate(topology, a, b)) * p.goodput));
     delay = Seconds(topology.DelayBetween(a, b));
   }
   return {busy + delay + 2 * p.message_seconds, busy, delay};
@@ -168,7 +168,7 @@ void AddBorder(double bytes, const Topology& topology, const CostParameters& p,
 
 void AddLine(double bytes, const Topology& topology, const CostParameters& p,
              const Split& split, SiteIndex from, SiteIndex to, Phases* phases) {
-  const double line = Bytes(topology.RateBetween(from, to)) * p.goodput;
+  const double line = Bytes(LineRate(topology, from, to)) * p.goodput;
   const double sums = bytes * split.Sums(from, to) / line;
   const double totals = bytes * split.Totals(from, to) / line;
   Raise(&phases->sums, sums);

@@ -26,9 +26,8 @@ namespace longhaul {
 
 /// One rank's part. Needs CheckBuildable(topology, kHierarchical) (selector.h).
 ///
-/// A site's owners are its ranks with WAN access, or all ranks if there is one
-/// site. Owner j of w holds part j of w (pattern.h). Sites may have different
-/// numbers of owners: owners exchange what their parts share.
+/// Owners and their parts are those of split_rail.h; owners of two sites
+/// exchange what their parts share.
 Schedule BuildHierarchicalAllReduce(uint64_t count, const Topology& topology,
                                     Rank self);
 

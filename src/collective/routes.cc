@@ -12,6 +12,11 @@ double Seconds(Duration d) { return static_cast<double>(d) / kSecond; }
 
 }  // namespace
 
+double LineRate(const Topology& topology, SiteIndex from, SiteIndex to) {
+  return std::min({topology.RateBetween(from, to), topology.WanUp(from),
+                   topology.WanDown(to)});
+}
+
 std::vector<Route> RoutesBetween(const Topology& topology, SiteIndex from,
                                  SiteIndex to) {
   const double delay = Seconds(topology.DelayBetween(from, to));
@@ -22,7 +27,7 @@ std::vector<Route> RoutesBetween(const Topology& topology, SiteIndex from,
                       path.delay ? Seconds(*path.delay) : delay});
   }
   if (routes.empty()) {
-    routes.push_back({topology.RateBetween(from, to) / 8, delay});
+    routes.push_back({LineRate(topology, from, to) / 8, delay});
   }
   return routes;
 }
@@ -46,21 +51,21 @@ double WaterFillSeconds(std::span<const Route> routes, double bytes) {
 }
 
 double RateOut(const Topology& topology, SiteIndex site) {
+  if (topology.site_count() == 1) return topology.WanUp(site);
   double rate = 0;
   for (SiteIndex other = 0; other < topology.site_count(); ++other) {
-    if (other != site) rate += topology.RateBetween(site, other);
+    if (other != site) rate += LineRate(topology, site, other);
   }
-  return topology.site_count() > 1 ? std::min(rate, topology.WanUp(site))
-                                   : topology.WanUp(site);
+  return std::min(rate, topology.WanUp(site));
 }
 
 double RateIn(const Topology& topology, SiteIndex site) {
+  if (topology.site_count() == 1) return topology.WanDown(site);
   double rate = 0;
   for (SiteIndex other = 0; other < topology.site_count(); ++other) {
-    if (other != site) rate += topology.RateBetween(other, site);
+    if (other != site) rate += LineRate(topology, other, site);
   }
-  return topology.site_count() > 1 ? std::min(rate, topology.WanDown(site))
-                                   : topology.WanDown(site);
+  return std::min(rate, topology.WanDown(site));
 }
 
 }  // namespace longhaul

@@ -17,10 +17,14 @@ struct Route {
   double delay = 0;  ///< seconds
 };
 
+/// Bits/s from one site to another: RateBetween, but no more than the lines of
+/// the sites are taken to carry where nobody states it.
+double LineRate(const Topology& topology, SiteIndex from, SiteIndex to);
+
 /// The stated paths from one site to another; of a path without a rate the
 /// lesser of what the sender's line takes out and the receiver's in, of one
-/// without a delay DelayBetween. If none is stated, one route with RateBetween
-/// and DelayBetween.
+/// without a delay DelayBetween. If none is stated, one route with LineRate and
+/// DelayBetween.
 std::vector<Route> RoutesBetween(const Topology& topology, SiteIndex from,
                                  SiteIndex to);
 
@@ -30,8 +34,8 @@ std::vector<Route> RoutesBetween(const Topology& topology, SiteIndex from,
 /// delay for no bytes. There is a route, and rates are above 0.
 double WaterFillSeconds(std::span<const Route> routes, double bytes);
 
-/// Bits/s a site sends to all others, and gets of them, at most: the lesser of
-/// what is stated of the site and of its ways to others (RateBetween).
+/// Bits/s a site sends to all others, and gets of them, at most: what its line
+/// carries, or its ways to others (LineRate) if that is less.
 double RateOut(const Topology& topology, SiteIndex site);
 double RateIn(const Topology& topology, SiteIndex site);
 

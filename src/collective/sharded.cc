@@ -130,6 +130,7 @@ class ShardedBuilder {
   void AddSites() {
     for (size_t i = 0; i < cells_.size(); ++i) {
       std::vector<Extent> sources;
+      sources.reserve(static_cast<size_t>(rail_.sites()));
       for (SiteIndex site = 0; site < rail_.sites(); ++site) {
         sources.push_back(site == rail_.site() ? rail_.SiteSum(owned_[i])
                                                : InImage(site, i));

@@ -18,6 +18,7 @@ constexpr double kFinest = uint64_t{1} << 20;
 // division, rounded as IEEE 754 says: the same on every processor.
 std::vector<uint64_t> RelativeRates(const Topology& topology) {
   std::vector<double> rates;
+  rates.reserve(static_cast<size_t>(topology.site_count()));
   for (SiteIndex site = 0; site < topology.site_count(); ++site) {
     rates.push_back(std::min(RateOut(topology, site), RateIn(topology, site)));
   }

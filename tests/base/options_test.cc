@@ -169,7 +169,7 @@ TEST(OptionsTest, RefusalGivesVariableValueAndForm) {
             "s, m or h, e.g. 500ms, between 100ms and 1h");
   EXPECT_EQ(Refusal(From({"LONGHAUL_ALGO=tree"}).status()),
             "LONGHAUL_ALGO=tree: not a choice; write one of auto, ring, "
-            "hierarchical");
+            "hierarchical, sharded");
   EXPECT_EQ(Refusal(From({"LONGHAUL_WAN_FLOWS=65"}).status()),
             "LONGHAUL_WAN_FLOWS=65: out of range; write an integer, e.g. 8, "
             "between 1 and 64, or auto");

@@ -313,6 +313,15 @@ TEST_P(CostTest, NothingBeatsTheLowerBound) {
   }
 }
 
+TEST_P(CostTest, WhatOneSiteDoesNotStateIsNoMoreThanTheDefault) {
+  const Topology topology =
+      Topology::Make({{"a", 10 * kGbit, 10 * kGbit}, {"b", {}, {}}},
+                     {{0, 0, true, "h"}, {1, 1, true, "h"}})
+          .value();
+  EXPECT_GE(Estimated(GetParam(), 64 * kMi, topology, {}),
+            LowerBound(64 * kMi, topology));
+}
+
 TEST_P(CostTest, ClosedFormIsCloseToTheSimulation) {
   for (const int k : {1, 2, 3}) {
     for (const int m : {1, 2, 4, 8}) {

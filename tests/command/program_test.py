@@ -33,7 +33,7 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess:
 
 class Usage(unittest.TestCase):
     def test_help(self) -> None:
-        for arguments in ([], ["nccl-conf"], ["doctor"], ["info"]):
+        for arguments in ([], ["nccl-conf"], ["doctor"], ["plan"], ["info"]):
             done = run(*arguments, "--help")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn("Usage: longhaul", done.stdout)
@@ -48,7 +48,7 @@ class Usage(unittest.TestCase):
 
     def test_refusals(self) -> None:
         for arguments, said in (
-            ([], "A command (nccl-conf, doctor or info) is required"),
+            ([], "A command (nccl-conf, doctor, plan or info) is required"),
             (["cure"], "cure"),
             (["nccl-conf"], "--topology is required"),
             (["nccl-conf", "--topology", "/nonexistent.toml"], "/nonexistent.toml"),
@@ -57,6 +57,14 @@ class Usage(unittest.TestCase):
             (["doctor", "--rtt", "80"], "a time such as"),
             (["doctor", "--rtt", "80ms", "--topology", "x"], "excludes"),
             (["doctor", "--topology", "/nonexistent.toml"], "/nonexistent.toml"),
+            (["plan", "/nonexistent.toml", "64M"], "/nonexistent.toml"),
+            (["plan", "x"], "SIZE is required"),
+            (["plan", "x", "64M", "much"], "a size such as 64M"),
+            (["plan", "x", "64M", "--hosts", "paris"], "as in paris=4"),
+            (["plan", "x", "64M", "--type", "f8"], "bf16"),
+            (["plan", "x", "64M", "--mtu", "20"], "576 to 65535"),
+            (["plan", "x", "64M", "--mtu", "9000", "--goodput", "1"], "excludes"),
+            (["plan", "x", "64M", "--goodput", "1.5"], "at most 1"),
             (["info", "--all"], "--all"),
         ):
             done = run(*arguments)
@@ -154,6 +162,52 @@ class Doctor(unittest.TestCase):
         self.assertIn(done.returncode, (0, 1))
         self.assertRegex(done.stdout, r"\n\d+ ok, \d+ advice, \d+ problems?\n")
         self.assertEqual(done.returncode == 1, bool(re.search(r"^problem  ", done.stdout, re.MULTILINE)))
+
+
+class Plan(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.sites = Path(folder.name) / "sites.toml"
+        self.sites.write_text(SITES)
+
+    def plan(self, *arguments: str, **env: str) -> dict:
+        done = run("plan", str(self.sites), *arguments, "--json", **env)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return json.loads(done.stdout)
+
+    def test_text(self) -> None:
+        done = run("plan", str(self.sites), "1M", "64M", "--simulate")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("2 sites, 2 ranks", done.stdout)
+        self.assertEqual(done.stdout.count("* hierarchical"), 2)
+        self.assertLessEqual(max(map(len, done.stdout.splitlines())), 100)
+
+    def test_the_job_is_as_told(self) -> None:
+        plan = self.plan("64M", "--hosts", "paris=3", "--hosts", "tokyo=2", "--ranks-per-host", "4", "--type", "bf16")
+        self.assertEqual([site["ranks"] for site in plan["sites"]], [12, 8])
+        self.assertEqual(plan["type"], "bf16")
+
+    def test_larger_packets_leave_more_of_the_line(self) -> None:
+        bounds = [
+            self.plan("1G", *flag)["sizes"][0]["bound_seconds"]
+            for flag in (["--goodput", "1"], ["--mtu", "9000"], [], ["--mtu", "576"])
+        ]
+        self.assertEqual(bounds, sorted(bounds))
+        self.assertEqual(len(set(bounds)), 4)
+
+    def test_segments_are_as_the_environment_says(self) -> None:
+        plan = self.plan("64M", LONGHAUL_SEGMENT_SIZE="1M")
+        self.assertEqual(plan["sizes"][0]["schedules"][0]["segments"], 64)
+        done = run("plan", str(self.sites), "64M", LONGHAUL_SEGMENT_SIZE="x")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("LONGHAUL_SEGMENT_SIZE=x", done.stderr)
+
+    def test_refusals(self) -> None:
+        for arguments, said in ((["3"], "3 bytes are no number of f32"), (["4", "--hosts", "rome=1"], "rome")):
+            done = run("plan", str(self.sites), *arguments)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn(said, done.stderr)
 
 
 class Info(unittest.TestCase):

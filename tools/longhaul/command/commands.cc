@@ -12,6 +12,7 @@
 #include "doctor/checks.h"
 #include "doctor/gather.h"
 #include "doctor/report.h"
+#include "plan/plan_report.h"
 
 namespace longhaul::command {
 namespace {
@@ -104,6 +105,31 @@ int RunDoctor(const DoctorRequest& request, const char* const* environment) {
                  doctor::Worst(findings) == doctor::Verdict::kProblem
                      ? kExitFindings
                      : kExitOk);
+}
+
+// What is said of segments in the environment counts here too.
+int RunPlan(const PlanRequest& request, const char* const* environment) {
+  const Result<Options> options = Options::FromEnvironment(environment);
+  if (!options.ok()) return Complain("plan", options.status());
+  plan::Job job = request.job;
+  job.segments.segment_size = options->segment_size;
+  job.segments.scratch_size = options->scratch_size;
+  const Result<TopologyFile> file = TopologyFile::Read(request.topology);
+  if (!file.ok()) return Complain("plan", file.status());
+  const Result<Topology> topology = plan::TopologyFor(*file, job);
+  if (!topology.ok()) return Complain("plan", topology.status());
+  const SiteShares shares = SharesOf(*topology);
+  std::vector<plan::Choice> choices;
+  for (const uint64_t bytes : request.sizes) {
+    Result<plan::Choice> choice =
+        plan::ChooseFor(bytes, *topology, shares, job);
+    if (!choice.ok()) return Complain("plan", choice.status());
+    choices.push_back(*std::move(choice));
+  }
+  const auto report = request.json ? plan::PlanJson : plan::PlanText;
+  return PrintOr(
+      "plan", report(request.topology, *file, *topology, shares, job, choices),
+      kExitOk);
 }
 
 int RunInfo(const InfoRequest& request, const char* const* environment) {

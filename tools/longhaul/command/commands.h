@@ -4,11 +4,14 @@
 // One thread at a time.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/time.h"
 #include "nccl/advice/advice.h"
+#include "plan/plan.h"
 
 namespace longhaul::command {
 
@@ -31,6 +34,14 @@ struct DoctorRequest {
   bool json = false;
 };
 int RunDoctor(const DoctorRequest& request, const char* const* environment);
+
+struct PlanRequest {
+  std::string topology;         ///< file
+  std::vector<uint64_t> sizes;  ///< bytes per rank
+  plan::Job job;                ///< but for what the environment says
+  bool json = false;
+};
+int RunPlan(const PlanRequest& request, const char* const* environment);
 
 struct InfoRequest {
   bool full = false;  ///< with help

@@ -3,7 +3,9 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "base/parse.h"
 #include "command/commands.h"
@@ -23,6 +25,7 @@ that cannot be used.
 
 Examples:
   longhaul doctor --wan-rate 10gbit --rtt 80ms
+  longhaul plan sites.toml 64M
   longhaul nccl-conf --topology sites.toml --output nccl.conf
   longhaul COMMAND --help)";
 
@@ -83,6 +86,38 @@ constexpr const char* kInfoEpilogue =
 Examples:
   longhaul info
   longhaul info --full | less)";
+
+constexpr const char* kPlanDescription =
+    R"(Shows what all-reduces would do on the sites of a topology file, before there is
+a job: the sites and lines as longhaul understands them, and for each SIZE (bytes
+per rank; K, M and G are powers of 1024) the schedules it considers with the time
+each is estimated to take, what no schedule can be faster than, and the one it
+would choose, marked *.
+
+  hierarchical  every site sends every other one its sum: one delay
+  sharded       each part of the vector is added up in one site, faster sites
+                having more of it: two delays, and from three sites on fewer bytes
+  ring          round all ranks twice
+
+docs/algorithms.md explains them.)";
+
+constexpr const char* kPlanEpilogue =
+    R"(How many ranks there are: a site has as many hosts as its list has exact names, or
+what --hosts says, or one; each has --ranks-per-host ranks. Rates and delays that
+the file does not state are assumed, 1 Gbit/s and 25 ms one way, and marked so.
+LONGHAUL_SEGMENT_SIZE and LONGHAUL_SCRATCH_SIZE count as they would in a job.
+
+Times are those of lines that are idle, free of loss and at their rate from the
+first byte on; --simulate plays each schedule step by step on a model of cards
+and lines, where estimates are closed forms.
+
+Exit code: 0; 2 wrong usage, or a file that cannot be used.
+
+Examples:
+  longhaul plan sites.toml 1M 64M 1G
+  longhaul plan sites.toml 256M --type bf16 --ranks-per-host 8 \
+      --hosts paris=4 --hosts tokyo=2 --simulate
+  longhaul plan sites.toml 64M --json | jq '.sizes[].chosen')";
 
 // Reads the flag's text by `read`; a refusal says what is accepted.
 CLI::Option* Add(CLI::App* app, const std::string& flag, const char* value_name,
@@ -154,6 +189,87 @@ void AddDoctor(CLI::App* app, DoctorRequest* request) {
   app->add_flag("--json", request->json, "the findings as JSON");
 }
 
+bool ReadHosts(const std::string& text, std::map<std::string, int>* hosts) {
+  constexpr int kMost = plan::kMostRanks;
+  const size_t equals = text.rfind('=');
+  if (equals == 0 || equals == std::string::npos) return false;
+  int count = 0;
+  if (!ReadCount(text.substr(equals + 1), kMost, &count)) return false;
+  (*hosts)[text.substr(0, equals)] = count;
+  return true;
+}
+
+bool ReadType(const std::string& text, DataType* type) {
+  for (int i = 0; i < kDataTypeCount; ++i) {
+    if (text != NameOf(static_cast<DataType>(i))) continue;
+    *type = static_cast<DataType>(i);
+    return true;
+  }
+  return false;
+}
+
+void AddPlanLines(CLI::App* app, PlanRequest* request) {
+  CLI::Option* goodput =
+      Add(app, "--goodput", "FRACTION",
+          "of a line's bytes, what is left behind headers (0.965)",
+          "a fraction above 0, at most 1", [=](const std::string& text) {
+            const std::optional<double> fraction = ParseNumber(text);
+            if (!fraction || !(*fraction > 0 && *fraction <= 1)) return false;
+            request->job.cost.goodput = *fraction;
+            return true;
+          });
+  Add(app, "--mtu", "BYTES",
+      "the same by the size of packets, TCP over IPv4 (1500)",
+      "a number of bytes, 576 to 65535",
+      [=](const std::string& text) {
+        const std::optional<int64_t> mtu = ParseInteger(text);
+        if (!mtu || *mtu < 576 || *mtu > 65535) return false;
+        request->job.cost.goodput = GoodputFraction(static_cast<int>(*mtu), 4);
+        return true;
+      })
+      ->excludes(goodput);
+}
+
+void AddPlan(CLI::App* app, PlanRequest* request) {
+  app->footer(kPlanEpilogue);
+  AddFile(app, "TOPOLOGY", "topology file, docs/topology.md",
+          &request->topology)
+      ->required();
+  app->add_option_function<std::vector<std::string>>(
+         "SIZE", [](const std::vector<std::string>&) {},
+         "bytes per rank: 64M, 1G")
+      ->required()
+      ->type_name("")
+      ->check([=](const std::string& text) {
+        const std::optional<uint64_t> size = ParseSize(text);
+        if (!size || *size == kUnlimited) {
+          return "'" + text + "' is not accepted: give a size such as 64M";
+        }
+        request->sizes.push_back(*size);
+        return std::string();
+      });
+  Add(app, "--type", "TYPE",
+      "of elements: i8 to u64, f16, bf16, f32, f64 (f32)",
+      "one of i8, u8, i32, u32, i64, u64, f16, bf16, f32 and f64",
+      [=](const std::string& text) {
+        return ReadType(text, &request->job.type);
+      });
+  Add(app, "--ranks-per-host", "N", "ranks of each host (1)", "a number from 1",
+      [=](const std::string& text) {
+        return ReadCount(text, plan::kMostRanks, &request->job.ranks_per_host);
+      });
+  Add(app, "--hosts", "SITE=N", "hosts of a site; may be given for each",
+      "a site and a number from 1, as in paris=4",
+      [=](const std::string& text) {
+        return ReadHosts(text, &request->job.hosts);
+      })
+      ->take_all();
+  AddPlanLines(app, request);
+  app->add_flag("--simulate", request->job.simulate,
+                "play each schedule as well");
+  app->add_flag("--json", request->json, "the plan as JSON");
+}
+
 // The exit code of a command line that is not to be run: --help, --version,
 // wrong usage.
 int Refuse(const CLI::App& app, const CLI::ParseError& error) {
@@ -163,6 +279,7 @@ int Refuse(const CLI::App& app, const CLI::ParseError& error) {
 int Run(int argc, const char* const* argv) {
   NcclConfRequest nccl_conf;
   DoctorRequest doctor;
+  PlanRequest plan;
   InfoRequest info;
   CLI::App app(kDescription, "longhaul");
   app.footer(kEpilogue);
@@ -187,6 +304,10 @@ int Run(int argc, const char* const* argv) {
       add("doctor", kDoctorDescription,
           "check this host and say what to change, and how");
   AddDoctor(doctor_command, &doctor);
+  CLI::App* plan_command =
+      add("plan", kPlanDescription,
+          "show what all-reduces would do on a topology, and how long");
+  AddPlan(plan_command, &plan);
   CLI::App* info_command =
       add("info", kInfoDescription, "show all options, values and sources");
   info_command->footer(kInfoEpilogue);
@@ -194,13 +315,14 @@ int Run(int argc, const char* const* argv) {
   try {  // CLI11 reports by exceptions; they end here
     app.parse(argc, argv);
     if (app.get_subcommands().empty()) {
-      throw CLI::RequiredError("A command (nccl-conf, doctor or info)");
+      throw CLI::RequiredError("A command (nccl-conf, doctor, plan or info)");
     }
   } catch (const CLI::ParseError& error) {
     return Refuse(app, error);
   }
   if (nccl_conf_command->parsed()) return RunNcclConf(nccl_conf);
   if (doctor_command->parsed()) return RunDoctor(doctor, environ);
+  if (plan_command->parsed()) return RunPlan(plan, environ);
   return RunInfo(info, environ);
 }
 
