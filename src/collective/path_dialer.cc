@@ -166,6 +166,10 @@ void PathDialer::NoteOpen(size_t path, TimePoint now) {
   }
   state = State();
   state.was_open = true;
+  for (const std::unique_ptr<Call>& call : calls_) {
+    if (call->path == path && !call->dialing()) call->again_at = now;
+  }
+  Schedule();
 }
 
 void PathDialer::Failed(Call& call, const Status& why, TimePoint now) {
@@ -200,8 +204,20 @@ TimePoint PathDialer::NextTry(size_t path, const Status& why,
                               TimePoint now) const {
   if (IsFinal(why)) return now + config_.pause_if_final;
   if (!connection_.connected() && now >= deadline_) return kNever;
+  return now + PauseOf(path);
+}
+
+Duration PathDialer::PauseOf(size_t path) const {
   const bool doubtful = config_.paths[path].guessed && !states_[path].was_open;
-  return now + (doubtful ? config_.pause_if_guessed : config_.longest_pause);
+  return doubtful ? config_.pause_if_guessed : config_.longest_pause;
+}
+
+// While a path cannot be opened, one call tries for all of it.
+bool PathDialer::IsScout(const Call& call) const {
+  const auto first = std::find_if(
+      calls_.begin(), calls_.end(),
+      [&call](const auto& other) { return other->path == call.path; });
+  return first->get() == &call;
 }
 
 // Is there no flow, and will there be none?
@@ -272,7 +288,12 @@ void PathDialer::Poll(uint32_t, TimePoint now) {
   if (hurry) hurry_at_ = kNever;
   for (const std::unique_ptr<Call>& call : calls_) {
     const bool slow = call->dialing() && !call->in_haste;
-    if (now >= call->again_at || (hurry && slow)) Dial(*call, now);
+    if (now < call->again_at && !(hurry && slow)) continue;
+    if (states_[call->path].told && !slow && !IsScout(*call)) {
+      call->again_at = now + PauseOf(call->path);
+    } else {
+      Dial(*call, now);
+    }
   }
   Schedule();
 }

@@ -6,10 +6,11 @@
 // more. When all are gone both sides dial all of them; which of two calls that
 // cross counts is for whoever accepts to say.
 //
-// A path that cannot be opened is told of once, and does no harm as long as
-// there is another. The connection is broken if none is open and none can be:
-// at the start when time is up or every path has refused for good, later when
-// the peer's host refuses on every path, for then the process is no more.
+// A path that cannot be opened is told of once, is tried again by one flow, and
+// does no harm as long as there is another. The connection is broken if none is
+// open and none can be: at the start when time is up or every path has refused
+// for good, later when the peer's host refuses on every path, for then the
+// process is no more.
 //
 // Engine thread only.
 #pragma once
@@ -104,7 +105,9 @@ class PathDialer final : private Pollable {
   void Failed(Call& call, const Status& why, TimePoint now);
   void NoteOpen(size_t path, TimePoint now);
   void NoteFailure(size_t path, const Status& why);
+  bool IsScout(const Call& call) const;
   TimePoint NextTry(size_t path, const Status& why, TimePoint now) const;
+  Duration PauseOf(size_t path) const;
   bool IsHopeless(TimePoint now) const;
   Status Summary() const;
   std::unique_ptr<Call> Take(const Call& call);

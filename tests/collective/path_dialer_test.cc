@@ -260,6 +260,14 @@ TEST_F(PathDialerTest, APathThatIsNotThereDoesNoHarmAndIsTriedAgain) {
   ASSERT_TRUE(trap_.WaitFor("path path1 to process bbbb cannot be opened"));
   EXPECT_TRUE(StatusOf(*a_).ok());
   EXPECT_EQ(b_->TakenFlows().size(), kFlows);
+  // From then on by one flow.
+  const char* second = "flow 1 to process bbbb not open yet";
+  ASSERT_TRUE(trap_.WaitFor("flow 0 to process bbbb not open yet",
+                            trap_.Count(second) + 3));
+  const size_t before = trap_.Count(second);
+  ASSERT_TRUE(trap_.WaitFor("flow 0 to process bbbb not open yet",
+                            trap_.Count("flow 0") + 20));
+  EXPECT_EQ(trap_.Count(second), before);
   // It comes up: on the port that was told.
   const Address at = kept_.begin()->first;
   kept_.clear();
@@ -279,8 +287,10 @@ TEST_F(PathDialerTest, OnlyTheCallerOpensWhatIsWanted) {
   b_->Cut(1);
   ASSERT_TRUE(
       WaitUntil([&] { return Flows(*a_) == kFlows && Flows(*b_) == kFlows; }));
-  EXPECT_TRUE(Want(*a_, {1, 1}));
-  EXPECT_TRUE(Want(*a_, {1, 1}));
+  Call([&](TimePoint now) {
+    EXPECT_TRUE(a_->peer->Want({1, 1}, now));
+    EXPECT_TRUE(a_->peer->Want({1, 1}, now));  // changes nothing
+  });
   ASSERT_TRUE(b_->WaitForTaken(kPaths * kFlows + 1));
   EXPECT_TRUE(WaitUntil([&] { return Flows(*a_) == kFlows + 1; }));
   EXPECT_EQ(b_->TakenFlows().count({1, 1}), 2u);
