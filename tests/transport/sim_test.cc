@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "base/text.h"
@@ -258,16 +259,74 @@ TEST(SimTest, DeathDuringABlackholeIsHeardAfterIt) {
   EXPECT_TRUE(flow.sink_b.frames.empty());
 }
 
-TEST(SimTest, BytesInFlightAreThoseBetweenTheEnds) {
+TEST(SimTest, ArrivalIsKnownOneDelayLater) {
   Flow flow(1, {.rate = 1e6, .delay = 100 * kMillisecond});
   FrameSender sender(flow.a(), flow.sink_a,
                      std::vector<size_t>(50, 1000 - kHeaderSize));
   sender.Send();
   flow.world.RunFor(10 * kMillisecond + 1);
-  EXPECT_EQ(flow.a().Stats().bytes_in_flight, 11000u);
-  EXPECT_EQ(flow.a().Stats().min_rtt, 200 * kMillisecond);
+  EndpointStats stats = flow.a().Stats();
+  EXPECT_EQ(stats.bytes_in_flight, 11000u);
+  EXPECT_EQ(stats.bytes_unsent, 8000u) << "the queue";
+  EXPECT_EQ(stats.delivery_rate, 0) << "nothing is known to have arrived";
+  EXPECT_EQ(stats.rtt, 200 * kMillisecond);
+  EXPECT_EQ(stats.min_rtt, 200 * kMillisecond);
+  flow.world.RunFor(200 * kMillisecond);  // all have left, 10 are confirmed
+  stats = flow.a().Stats();
+  EXPECT_EQ(stats.bytes_delivered, 10000u);
+  EXPECT_EQ(stats.bytes_in_flight, 40000u);
+  EXPECT_EQ(stats.bytes_unsent, 0u);
+  EXPECT_EQ(stats.delivery_rate, 1e6);
   flow.world.RunFor(kSecond);
   EXPECT_EQ(flow.a().Stats().bytes_in_flight, 0u);
+  EXPECT_EQ(flow.a().Stats().bytes_delivered, 50000u);
+}
+
+TEST(SimTest, NothingIsConfirmedFromABlackhole) {
+  Flow flow(1, {.rate = 1e6, .delay = 10 * kMillisecond});
+  FrameSender sender(flow.a(), flow.sink_a,
+                     std::vector<size_t>(20, 1000 - kHeaderSize));
+  sender.Send();
+  flow.world.RunFor(25 * kMillisecond);  // 15 have arrived, 5 are confirmed
+  ASSERT_EQ(flow.a().Stats().bytes_delivered, 5000u);
+  flow.world.network().Blackhole(flow.b());
+  flow.world.RunFor(kSecond);
+  EXPECT_EQ(flow.a().Stats().bytes_delivered, 5000u);
+  EXPECT_EQ(flow.a().Stats().bytes_in_flight, 15000u);
+  flow.world.network().Restore(flow.b());
+  flow.world.RunFor(kSecond);
+  EXPECT_EQ(flow.a().Stats().bytes_delivered, 20000u);
+  EXPECT_EQ(flow.a().Stats().bytes_in_flight, 0u);
+}
+
+TEST(SimTest, WhatIsLostIsNotInFlightAndATwinCountsOnce) {
+  SimLink link{.rate = 1e9, .delay = kMillisecond, .reliable = false};
+  link.loss = link.duplicate = 0.2;
+  Flow flow(15, link);
+  FrameSender sender(flow.a(), flow.sink_a, std::vector<size_t>(1000, 10));
+  sender.Send();
+  flow.world.RunFor(kSecond);
+  std::vector<bool> arrived(1000);
+  for (const auto& frame : flow.sink_b.frames) {
+    arrived[frame.header.id.message] = true;
+  }
+  const auto count = std::count(arrived.begin(), arrived.end(), true);
+  EXPECT_LT(count, 1000);
+  EXPECT_EQ(flow.a().Stats().bytes_delivered,
+            static_cast<uint64_t>(count) * (kHeaderSize + 10));
+  EXPECT_EQ(flow.a().Stats().bytes_in_flight, 0u);
+}
+
+TEST(SimTest, LeastRoundTripIsRemembered) {
+  SimLink link{.rate = 1e6, .delay = 10 * kMillisecond};
+  Flow flow(1, link);
+  link.delay = 40 * kMillisecond;
+  flow.world.network().Change(flow.a(), link);
+  EXPECT_EQ(flow.b().Stats().rtt, 50 * kMillisecond);
+  EXPECT_EQ(flow.b().Stats().min_rtt, 20 * kMillisecond);
+  link.delay = kMillisecond;
+  flow.world.network().Change(flow.a(), link);
+  EXPECT_EQ(flow.b().Stats().min_rtt, 11 * kMillisecond);
 }
 
 TEST(SimWorldTest, EnginesKeepVirtualTime) {

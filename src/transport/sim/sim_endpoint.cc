@@ -1,7 +1,5 @@
 #include "transport/sim/sim_endpoint.h"
 
-#include <algorithm>
-
 #include "base/check.h"
 #include "base/text.h"
 #include "transport/sim/sim_network.h"
@@ -92,14 +90,16 @@ EndpointStats SimEndpoint::Stats() const {
   EndpointStats stats;
   stats.bytes_sent = side_.bytes_sent;
   stats.bytes_received = side_.bytes_received;
-  stats.min_rtt = side_.link.delay + side_.peer->link.delay;
-  stats.rtt = stats.min_rtt + (side_.link.jitter + side_.peer->link.jitter) / 2;
-  if (side_.bytes_sent > 0) stats.delivery_rate = side_.link.rate;
+  stats.min_rtt = side_.min_rtt;
+  stats.rtt = side_.link.delay + side_.peer->link.delay +
+              (side_.link.jitter + side_.peer->link.jitter) / 2;
+  stats.delivery_rate = side_.delivery_rate;
   stats.bytes_in_flight = side_.bytes_in_flight;
-  stats.bytes_delivered =
-      side_.bytes_sent - std::min(side_.bytes_sent, side_.bytes_in_flight);
-  for (const SimFrame* frame : side_.data) {
-    stats.bytes_unsent += kHeaderSize + frame->size;
+  stats.bytes_delivered = side_.bytes_delivered;
+  for (const auto* queue : {&side_.control, &side_.data}) {
+    for (const SimFrame* frame : *queue) {
+      stats.bytes_unsent += kHeaderSize + frame->size;
+    }
   }
   return stats;
 }

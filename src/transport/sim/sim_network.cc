@@ -15,6 +15,7 @@ SimNetwork::~SimNetwork() {
   }
   for (const auto& side : sides_) {
     for (Frame* frame : side->stuck) Release(*frame);
+    for (Frame* frame : side->unconfirmed) Release(*frame);
   }
 }
 
@@ -28,6 +29,8 @@ SimNetwork::Pair SimNetwork::Connect(const SimLink& a_to_b,
   b->link = b_to_a;
   a->number = sides_.size();
   b->number = sides_.size() + 1;
+  NoteRoundTrip(*a);
+  NoteRoundTrip(*b);
   Pair pair{std::make_unique<SimEndpoint>(*this, *a),
             std::make_unique<SimEndpoint>(*this, *b)};
   sides_.push_back(std::move(a));
@@ -49,6 +52,8 @@ void SimNetwork::Advance(TimePoint now) {
 
 void SimNetwork::Change(SimEndpoint& from, const SimLink& link) {
   from.side_.link = link;
+  NoteRoundTrip(from.side_);
+  NoteRoundTrip(*from.side_.peer);
   Schedule(now_, EventKind::kPoke, from.side_, nullptr);
 }
 
@@ -75,6 +80,11 @@ void SimNetwork::Restore(SimEndpoint& at) {
       Fly(*side, *frame);
       Release(*frame);
     }
+    for (Frame* frame : std::exchange(side->unconfirmed, {})) {
+      Schedule(now_ + side->peer->link.delay, EventKind::kConfirmed, *side,
+               frame);
+      Release(*frame);
+    }
     Schedule(now_, EventKind::kPoke, *side, nullptr);
   }
 }
@@ -98,6 +108,9 @@ void SimNetwork::Happen(const Event& event) {
     case EventKind::kArrived:
       Arrived(*event.side, *event.frame);
       break;
+    case EventKind::kConfirmed:
+      Confirmed(*event.side, *event.frame);
+      break;
     case EventKind::kPoke:
       StartReceiving(*event.side);
       StartSending(*event.side);
@@ -105,6 +118,12 @@ void SimNetwork::Happen(const Event& event) {
       break;
   }
   if (event.frame != nullptr) Release(*event.frame);
+}
+
+// What the round trip would be at the least, by the links as they are.
+void SimNetwork::NoteRoundTrip(SimSide& side) {
+  side.min_rtt =
+      std::min(side.min_rtt, side.link.delay + side.peer->link.delay);
 }
 
 // 0 <= result < 1, the same on every machine.

@@ -67,10 +67,11 @@ class SimNetwork {
   using Frame = SimFrame;
 
   enum class EventKind : uint8_t {
-    kLeft,      // a frame's last byte has left `side`
-    kArriving,  // a frame's first byte arrives at `side`
-    kArrived,   // the last byte of the frame that `side` receives
-    kPoke,      // `side` may have something to do
+    kLeft,       // a frame's last byte has left `side`
+    kArriving,   // a frame's first byte arrives at `side`
+    kArrived,    // the last byte of the frame that `side` receives
+    kConfirmed,  // `side` hears that the frame has arrived
+    kPoke,       // `side` may have something to do
   };
   struct Event {
     TimePoint time;
@@ -85,6 +86,7 @@ class SimNetwork {
 
   void Schedule(TimePoint time, EventKind kind, SimSide& side, Frame* frame);
   void Happen(const Event& event);
+  static void NoteRoundTrip(SimSide& side);
   double Uniform();
   bool Chance(double probability);
 
@@ -96,6 +98,7 @@ class SimNetwork {
   void OfferRoom(SimSide& side);
   void SendMark(SimSide& side, Frame::Kind kind);
   void Arriving(SimSide& side, Frame& frame);
+  void Confirmed(SimSide& side, Frame& frame);
 
   // Receiving (sim_receiving.cc).
   void StartReceiving(SimSide& side);

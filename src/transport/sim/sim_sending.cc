@@ -1,6 +1,7 @@
 // From the queues of a side to the far end of its link.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "transport/sim/sim_network.h"
 
@@ -29,6 +30,7 @@ void SimNetwork::StartSending(SimSide& side) {
   Frame& frame = *queue.front();
   queue.pop_front();
   side.leaving = &frame;
+  frame.rate = side.link.rate;
   frame.length = TimeOnLine(side.link, kHeaderSize + frame.size);
   Schedule(now_ + frame.length, EventKind::kLeft, side, &frame);
   Launch(side, frame);
@@ -41,10 +43,8 @@ void SimNetwork::Launch(SimSide& side, Frame& frame) {
     if (Chance(side.link.loss) || side.silent) return;
     if (Chance(side.link.duplicate)) copies = 2;
   }
-  for (; copies > 0; --copies) {
-    side.bytes_in_flight += kHeaderSize + frame.size;
-    Fly(side, frame);
-  }
+  side.bytes_in_flight += kHeaderSize + frame.size;
+  for (; copies > 0; --copies) Fly(side, frame);
 }
 
 void SimNetwork::Fly(SimSide& side, Frame& frame) {
@@ -101,7 +101,14 @@ void SimNetwork::Arriving(SimSide& side, Frame& frame) {
     sender.stuck.push_back(&frame);
     return;
   }
-  if (is_frame) sender.bytes_in_flight -= kHeaderSize + frame.size;
+  if (is_frame && !std::exchange(frame.counted, true)) {
+    if (sender.silent) {
+      sender.bytes_in_flight -= kHeaderSize + frame.size;
+    } else {
+      Schedule(now_ + frame.length + side.link.delay, EventKind::kConfirmed,
+               sender, &frame);
+    }
+  }
   if (sender.silent) return;
   if (!side.open) return;  // whoever closes has told the sender
   if (frame.kind == Frame::Kind::kReset) {
@@ -111,6 +118,19 @@ void SimNetwork::Arriving(SimSide& side, Frame& frame) {
   ++frame.references;
   side.inbound.push_back(&frame);
   StartReceiving(side);
+}
+
+// News of the frame's arrival is back at `side`, which sent it.
+void SimNetwork::Confirmed(SimSide& side, Frame& frame) {
+  if (side.silent) {
+    ++frame.references;
+    side.unconfirmed.push_back(&frame);
+    return;
+  }
+  const uint64_t bytes = kHeaderSize + frame.size;
+  side.bytes_in_flight -= bytes;
+  side.bytes_delivered += bytes;
+  side.delivery_rate = frame.rate;
 }
 
 }  // namespace longhaul

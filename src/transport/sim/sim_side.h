@@ -22,6 +22,8 @@ struct SimFrame {
   HeaderBytes header{};
   uint32_t size = 0;
   Duration length = 0;             // time on the line
+  double rate = 0;                 // of the line, as it left
+  bool counted = false;            // what became of it, or of its twin
   void* cookie = nullptr;          // of a data frame
   bool lent = false;               // the payload is the sender's
   bool cut = false;                // the end of it never left
@@ -60,7 +62,11 @@ struct SimSide {
 
   uint64_t bytes_sent = 0;
   uint64_t bytes_received = 0;
-  uint64_t bytes_in_flight = 0;
+  uint64_t bytes_in_flight = 0;        // begun, and not known to have arrived
+  uint64_t bytes_delivered = 0;        // known to have arrived
+  std::vector<SimFrame*> unconfirmed;  // known but for a blackhole
+  double delivery_rate = 0;
+  Duration min_rtt = kNever;
 };
 
 }  // namespace longhaul
