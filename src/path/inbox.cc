@@ -438,6 +438,11 @@ void Inbox::TurnAwayOthers(const Flow& but, const InboundMessage& message,
       continue;
     }
     other->endpoint->Divert();
+    // It may be the only flow on which the peer still listens.
+    const ChunkHeader& header = other->header;
+    if (message.received.Contains(header.offset, header.offset + header.size)) {
+      Acknowledge(*other, header);
+    }
     GiveBlock(*other);
     other->arriving = Flow::Arriving::kNothing;
     other->message = nullptr;
@@ -470,9 +475,9 @@ Status Inbox::Arrived(Flow& flow, const ChunkHeader& header, Flows flows) {
     GiveBlock(flow);
     return PeerViolation("credit used twice");
   }
-  if (how == Flow::Arriving::kTwin) TurnAwayOthers(flow, *message, flows);
   counters_.bytes += header.size;
   message->received.Add(header.offset, header.offset + header.size);
+  if (how == Flow::Arriving::kTwin) TurnAwayOthers(flow, *message, flows);
   if (how == Flow::Arriving::kInPlace) {
     Release(header);
   } else {
