@@ -61,8 +61,8 @@ void BuildReduceScatterStretch(benchmark::State& state) {
 void Select(benchmark::State& state) {
   const Topology topology = TopologyOf(state);
   while (state.KeepRunning()) {
-    benchmark::DoNotOptimize(
-        SelectAlgorithm(Algorithm::kAuto, kCount, 4, topology));
+    benchmark::DoNotOptimize(SelectAlgorithm(Algorithm::kAuto, kCount, 4,
+                                             topology, SharesOf(topology)));
   }
 }
 

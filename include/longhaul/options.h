@@ -31,7 +31,12 @@ enum class AddressFamily : uint8_t { kAuto = 0, kIpv4 = 4, kIpv6 = 6 };
 
 /// Which family of schedules a collective uses; kAuto takes the one priced
 /// cheapest on the topology.
-enum class Algorithm : uint8_t { kAuto = 0, kRing = 1, kHierarchical = 2 };
+enum class Algorithm : uint8_t {
+  kAuto = 0,
+  kRing = 1,
+  kHierarchical = 2,
+  kSharded = 3,
+};
 
 /// How much is logged: a level includes those above it.
 enum class LogLevel : uint8_t {
@@ -84,10 +89,10 @@ struct OptionInfo {
   bool takes_auto;            ///< `auto` is accepted
   const char* default_value;  ///< "auto", "32M"; "" for none
   const char* unit;           ///< "bytes", "seconds"; "" for none
-  const char* range;          ///< "4K..64M", "ring|hierarchical"; "" for any
-  const char* fall_back;      ///< variables of others read when unset, or ""
-  const char* group;          ///< heading the option stands under
-  const char* help;           ///< one to three sentences
+  const char* range;  ///< "4K..64M", "ring|hierarchical|sharded"; "" for any
+  const char* fall_back;  ///< variables of others read when unset, or ""
+  const char* group;      ///< heading the option stands under
+  const char* help;       ///< one to three sentences
 };
 
 /// All settings of a process. Sizes in bytes; UINT64_MAX is `inf`.

@@ -51,9 +51,10 @@ constexpr OptionInfo kTable[] = {
     {"LONGHAUL_CONNECT_TIMEOUT", "connect_timeout", OptionType::kTime, false, "60s", "seconds", "100ms..1h", "", kPatience,
      "How long the start waits for all ranks to arrive at the rendezvous, and a connection for its peer to answer."},
 
-    {"LONGHAUL_ALGO", "algo", OptionType::kChoice, true, "auto", "", "auto|ring|hierarchical", "", kCollectives,
+    {"LONGHAUL_ALGO", "algo", OptionType::kChoice, true, "auto", "", "auto|ring|hierarchical|sharded", "", kCollectives,
      "Family of schedules of all-reduces and barriers. auto takes the one priced cheapest for the message and the topology; "
-     "ring ignores sites; hierarchical crosses between sites as seldom as the operation allows. "
+     "ring ignores sites; hierarchical crosses between sites as seldom as the operation allows; "
+     "sharded twice, but with fewer bytes among three sites or more. "
      "All-gather and reduce-scatter are always hierarchical. Must be the same on all ranks."},
     {"LONGHAUL_SEGMENT_SIZE", "segment_size", OptionType::kSize, true, "auto", "bytes", "4K..1G", "", kCollectives,
      "Pipeline unit of a collective: a larger message is cut in segments so that work within a site hides behind the WAN. "

@@ -68,6 +68,8 @@ const char* Name(Algorithm algorithm) {
       return "ring";
     case Algorithm::kHierarchical:
       return "hierarchical";
+    case Algorithm::kSharded:
+      return "sharded";
     case Algorithm::kAuto:
       break;
   }
@@ -86,7 +88,8 @@ constexpr std::array kChoices<AddressFamily> = {
     AddressFamily::kAuto, AddressFamily::kIpv4, AddressFamily::kIpv6};
 template <>
 constexpr std::array kChoices<Algorithm> = {Algorithm::kAuto, Algorithm::kRing,
-                                            Algorithm::kHierarchical};
+                                            Algorithm::kHierarchical,
+                                            Algorithm::kSharded};
 template <>
 constexpr std::array kChoices<LogLevel> = {LogLevel::kError, LogLevel::kWarn,
                                            LogLevel::kInfo, LogLevel::kDebug,

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <span>
 
-#include "collective/hierarchical.h"
+#include "collective/split_rail.h"
 
 namespace longhaul {
 namespace {

@@ -82,7 +82,7 @@ class Communicator::Impl final : public PeerDirectory {
 
   Result<Algorithm> AlgorithmFor(size_t count, DataType type) const {
     return SelectAlgorithm(algorithm_, count, SizeOf(type), topology_,
-                           segments_);
+                           SharesOf(topology_), segments_);
   }
 
   /// Have the connections between sites opened their windows?
@@ -137,6 +137,7 @@ class Communicator::Impl final : public PeerDirectory {
     to.delivery_rate = from.transport.delivery_rate;
     to.rtt = std::chrono::nanoseconds(from.transport.rtt);
     to.min_rtt = std::chrono::nanoseconds(from.transport.min_rtt);
+    to.paths = from.paths;
     return to;
   }
 
@@ -266,7 +267,7 @@ Result<std::unique_ptr<Communicator>> CommunicatorMaker::Make(
       TopologyOf(members.cards, context.topology_file());
   if (!topology.ok()) return topology.status();
   const Result<Algorithm> chosen =
-      SelectAlgorithm(members.algorithm, 0, 1, *topology, {});
+      SelectAlgorithm(members.algorithm, 0, 1, *topology, SharesOf(*topology));
   if (!chosen.ok()) return chosen.status();
 
   std::unique_ptr<Communicator> communicator(

@@ -34,19 +34,31 @@ struct CostParameters {
 ///  - the longest one-way delay between sites;
 ///  - for each site, its shortest delay + bytes / (h * B), for the bytes it
 ///    must at least send, and get, at its access rate B;
+///  - for each site, when its routes, used all at once, can have carried them
+///    (WaterFillSeconds in routes.h);
 ///  - the shortest delay + 2 (k - 1) bytes / (h * sum of B): each element is
 ///    sent k - 1 times to be summed and k - 1 times to be spread;
-/// taken for up and down rates apart, h = goodput. With equal delays o this is
-/// o + bytes / h * max(1 / B_min, 2 (k - 1) / sum B). Within one site the same
-/// with ranks for sites at LAN rate and delay.
+/// taken for up and down rates apart, h = goodput, B what is stated of the site
+/// or of its ways to others if that is less. With equal delays o this is
+/// o + bytes / h * max(1 / B_min, 2 (k - 1) / sum B); for two sites it is what
+/// the routes between them take for bytes / h. Within one site the same with
+/// ranks for sites at LAN rate and delay.
 double LowerBound(uint64_t bytes, const Topology& topology,
                   const CostParameters& parameters = {});
 
-/// Seconds an all-reduce of the plan's vector takes. A closed form: steps of
-/// like ranks are taken to coincide.
+/// Seconds an all-reduce of the plan's vector takes; kSharded with the plan's
+/// shares. A closed form: steps of like ranks are taken to coincide.
 double EstimateSeconds(Algorithm algorithm, const SegmentPlan& plan,
                        size_t element_size, const Topology& topology,
                        const CostParameters& parameters = {});
+
+/// How many of a sharded all-reduce's segments are of use at a time: twice as
+/// many as lines need to be busy all through. With more, streams with less to
+/// send run ahead of those with more, where shares differ, and the lines of the
+/// latter have the end for themselves.
+uint64_t UsefulInFlight(const SegmentPlan& plan, size_t element_size,
+                        const Topology& topology,
+                        const CostParameters& parameters = {});
 
 /// What one segment costs, in seconds.
 struct SegmentCost {

@@ -18,7 +18,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include "collective/schedule.h"
 #include "topology/topology.h"
@@ -36,8 +35,5 @@ Schedule BuildHierarchicalAllReduce(uint64_t count, const Topology& topology,
 /// The most scratch, in elements, any rank's schedule of `count` elements asks
 /// for.
 uint64_t HierarchicalScratch(uint64_t count, const Topology& topology);
-
-/// The ranks that own parts of the vector in a site, ascending.
-std::span<const Rank> OwnersOf(const Topology& topology, SiteIndex site);
 
 }  // namespace longhaul

@@ -11,14 +11,20 @@
 namespace longhaul {
 namespace {
 
-uint64_t NoScratch(uint64_t /*elements*/, const Topology& /*topology*/) {
+uint64_t NoScratch(uint64_t /*elements*/, const Topology& /*topology*/,
+                   const SiteShares& /*shares*/) {
   return 0;
+}
+
+uint64_t ScatterScratch(uint64_t elements, const Topology& topology,
+                        const SiteShares& /*shares*/) {
+  return ReduceScatterScratch(elements, topology);
 }
 
 SegmentNeeds BlockNeeds(Collective collective, const Topology& topology) {
   SegmentNeeds needs;
   needs.scratch =
-      collective == Collective::kAllGather ? NoScratch : ReduceScatterScratch;
+      collective == Collective::kAllGather ? NoScratch : ScatterScratch;
   if (topology.site_count() == 1) return needs;  // nothing is cut
   const OwnerCounts owners = CountOwners(topology);
   needs.least_parts = owners.least;
@@ -45,12 +51,13 @@ Status CheckWindow(uint64_t block, Interval window, uint64_t ranks) {
 }  // namespace
 
 Result<OperationPlan> OperationPlan::ForVector(Algorithm algorithm,
+                                               const SiteShares& shares,
                                                uint64_t count,
                                                size_t element_size,
                                                const Topology& topology,
                                                const SegmentOptions& options) {
   const Result<SegmentPlan> cut =
-      PlanSegments(count, element_size, topology, algorithm, options);
+      PlanSegments(count, element_size, topology, algorithm, shares, options);
   if (!cut.ok()) return cut.status();
   OperationPlan plan;
   plan.algorithm_ = algorithm;
@@ -91,7 +98,8 @@ Result<OperationPlan> OperationPlan::ForBlocks(Collective collective,
   plan.cut_ = *cut;
   plan.segments_ = 1 + plan.ranks_ * cut->segments;
   const uint64_t scratch =
-      needs.scratch(cut->segment_elements, topology) * element_size;
+      needs.scratch(cut->segment_elements, topology, needs.shares) *
+      element_size;
   plan.in_flight_ = std::min(plan.segments_, kMaxSegmentsInFlight);
   if (scratch > 0) {
     // And the barrier, which needs none.
@@ -104,7 +112,8 @@ Result<OperationPlan> OperationPlan::ForBlocks(Collective collective,
 
 PlannedSegment OperationPlan::OfVector(uint64_t segment) const {
   const uint64_t begin = cut_.Offset(segment);
-  return {{Collective::kAllReduce, algorithm_, 0, cut_.CountOf(segment)},
+  return {{Collective::kAllReduce, algorithm_, 0, cut_.CountOf(segment),
+           cut_.shares},
           begin,
           begin};
 }
@@ -118,7 +127,7 @@ PlannedSegment OperationPlan::OfBlocks(uint64_t segment) const {
   const uint64_t begin = std::min(offset, own.count());
   const uint64_t count = std::min(cut_.segment_elements, own.count() - begin);
   PlannedSegment planned;
-  planned.shape = {collective_, algorithm_, static_cast<Rank>(root), count};
+  planned.shape = {collective_, algorithm_, static_cast<Rank>(root), count, {}};
   planned.input = planned.output = own.begin + begin;
   // The root's own side of the call holds its block alone.
   (collective_ == Collective::kAllGather ? planned.input : planned.output) =

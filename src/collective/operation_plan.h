@@ -22,6 +22,7 @@
 #include "collective/pattern.h"
 #include "collective/schedule.h"
 #include "collective/segment_plan.h"
+#include "collective/site_shares.h"
 #include "topology/topology.h"
 
 namespace longhaul {
@@ -32,6 +33,7 @@ struct Shape {
   Algorithm algorithm = Algorithm::kHierarchical;  ///< one that is buildable
   Rank root = 0;  ///< whose block it is, where that matters
   uint64_t count = 0;
+  SiteShares shares{};  ///< of kSharded; else none
   friend bool operator==(const Shape&, const Shape&) = default;
 };
 
@@ -48,10 +50,11 @@ class OperationPlan {
   /// Nothing to do.
   OperationPlan() = default;
 
-  /// An all-reduce of `count` elements; of none: a barrier. Faults: as
-  /// PlanSegments.
-  static Result<OperationPlan> ForVector(Algorithm algorithm, uint64_t count,
-                                         size_t element_size,
+  /// An all-reduce of `count` elements; of none: a barrier. `shares` as in
+  /// NeedsOf. Faults: as PlanSegments.
+  static Result<OperationPlan> ForVector(Algorithm algorithm,
+                                         const SiteShares& shares,
+                                         uint64_t count, size_t element_size,
                                          const Topology& topology,
                                          const SegmentOptions& options = {});
 
@@ -66,6 +69,9 @@ class OperationPlan {
   uint64_t segments() const { return segments_; }
   /// At a time.
   uint64_t in_flight() const { return in_flight_; }
+  Algorithm algorithm() const { return algorithm_; }
+  /// By which kSharded cuts segments; else none.
+  const SiteShares& shares() const { return cut_.shares; }
   /// In the longest segment.
   uint64_t segment_elements() const { return cut_.segment_elements; }
 

@@ -1,7 +1,7 @@
 // A collective as data: what one rank sends, receives, adds and copies, and
 // what must come first. Pure builders make a Schedule (ring.h, hierarchical.h,
-// all_gather.h, reduce_scatter.h), symbolic.h checks it, cost.h prices it, and
-// schedule_runner.h plays it.
+// sharded.h, all_gather.h, reduce_scatter.h), symbolic.h checks it, cost.h
+// prices it, and schedule_runner.h plays it.
 //
 // A schedule covers one segment: offsets are in elements from the segment's
 // start, so the same value serves every segment of the same length, every
@@ -88,13 +88,15 @@ struct Schedule {
   }
 };
 
-/// "ring", "hierarchical"; "auto" before one is chosen (selector.h).
+/// "ring", "hierarchical", "sharded"; "auto" before one is chosen (selector.h).
 constexpr const char* NameOf(Algorithm algorithm) {
   switch (algorithm) {
     case Algorithm::kRing:
       return "ring";
     case Algorithm::kHierarchical:
       return "hierarchical";
+    case Algorithm::kSharded:
+      return "sharded";
     case Algorithm::kAuto:
       break;
   }

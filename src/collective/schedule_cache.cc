@@ -5,6 +5,7 @@
 #include "collective/hierarchical.h"
 #include "collective/reduce_scatter.h"
 #include "collective/ring.h"
+#include "collective/sharded.h"
 
 namespace longhaul {
 
@@ -17,6 +18,7 @@ size_t ScheduleCache::HashShape::operator()(const Shape& shape) const {
                         static_cast<uint64_t>(shape.algorithm);
   const uint64_t root = static_cast<uint32_t>(shape.root);
   uint64_t hash = (shape.count * 0x9e3779b97f4a7c15u) ^ (root << 16 | kind);
+  if (shape.shares.sites() > 0) hash ^= shape.shares.Hash();
   hash *= 0xbf58476d1ce4e5b9u;
   return hash ^ (hash >> 32);
 }
@@ -48,9 +50,16 @@ Schedule ScheduleCache::Build(const Shape& shape) const {
       break;
   }
   LH_CHECK(shape.algorithm != Algorithm::kAuto);
-  return shape.algorithm == Algorithm::kRing
-             ? BuildRingAllReduce(shape.count, topology_, self_)
-             : BuildHierarchicalAllReduce(shape.count, topology_, self_);
+  switch (shape.algorithm) {
+    case Algorithm::kRing:
+      return BuildRingAllReduce(shape.count, topology_, self_);
+    case Algorithm::kSharded:
+      return BuildShardedAllReduce(shape.count, topology_, shape.shares, self_);
+    case Algorithm::kHierarchical:
+    case Algorithm::kAuto:
+      break;
+  }
+  return BuildHierarchicalAllReduce(shape.count, topology_, self_);
 }
 
 void ScheduleCache::MakeRoom() {

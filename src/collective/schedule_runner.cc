@@ -38,21 +38,30 @@ std::string Describe(const Fingerprint& f) {
     case Collective::kBarrier:
       break;
   }
+  const auto algorithm = static_cast<Algorithm>(f.algorithm);
+  if (algorithm == Algorithm::kSharded) {
+    return Text(
+        "an all-reduce of %s (%s, sharded, shares %08x, segments of %u)",
+        what.c_str(), op, f.root, f.segment);
+  }
   return Text("an all-reduce of %s (%s, %s, segments of %u)", what.c_str(), op,
-              NameOf(static_cast<Algorithm>(f.algorithm)), f.segment);
-}
-
-// What a reader cannot see in a place, which is a hash.
-const char* HintOn(Fingerprint one, const Fingerprint& other) {
-  if (one.root == other.root) return "";
-  one.root = other.root;
-  one.segment = other.segment;
-  return one == other ? ": the blocks or the windows' offsets differ" : "";
+              NameOf(algorithm), f.segment);
 }
 
 bool IsOfBlocks(Collective collective) {
   return collective == Collective::kAllGather ||
          collective == Collective::kReduceScatter;
+}
+
+// What a reader cannot see in a place or in shares, which are hashes.
+const char* HintOn(Fingerprint one, const Fingerprint& other) {
+  if (one.root == other.root) return "";
+  one.root = other.root;
+  one.segment = other.segment;
+  if (!(one == other)) return "";
+  return IsOfBlocks(static_cast<Collective>(one.collective))
+             ? ": the blocks or the windows' offsets differ"
+             : ": the sites' shares differ";
 }
 
 // Stands in a fingerprint for the numbers it has no room for.
@@ -74,6 +83,7 @@ ScheduleRunner::ScheduleRunner(Engine& engine, const Topology& topology,
       topology_(topology),
       peers_(peers),
       config_(config),
+      shares_(SharesOf(topology)),
       cache_(topology, config.self),
       by_rank_(static_cast<size_t>(topology.size()), nullptr) {
   ready_.reserve(kUsuallyReady);
@@ -141,39 +151,43 @@ void ScheduleRunner::Start(Operation& operation, TimePoint /*now*/) {
   Wake();
 }
 
-Result<Algorithm> ScheduleRunner::Choose(const OperationCall& call) {
-  if (IsOfBlocks(call.collective)) {
-    Status buildable = CheckBuildable(topology_, Algorithm::kHierarchical);
-    if (!buildable.ok()) return buildable;
-    return Algorithm::kHierarchical;
-  }
-  const size_t element_size = SizeOf(call.type);
-  Choice& choice =
-      choices_[(call.count * 0x9e3779b97f4a7c15u + element_size) >> 58];
-  if (!choice.valid || choice.count != call.count ||
-      choice.element_size != element_size) {
-    Result<Algorithm> selected =
-        SelectAlgorithm(config_.algorithm, call.count, element_size, topology_,
-                        config_.segments);
-    if (!selected.ok()) return selected;
-    choice = {true, call.count, element_size, *selected};
-  }
-  return choice.algorithm;
+void ScheduleRunner::SetShares(const SiteShares& shares) {
+  LH_CHECK(shares.sites() == topology_.site_count());
+  shares_ = shares;
+  choices_ = {};
 }
 
-Result<OperationPlan> ScheduleRunner::Plan(const OperationCall& call,
-                                           Algorithm algorithm) {
-  if (!IsOfBlocks(call.collective)) {
-    return OperationPlan::ForVector(algorithm, call.count, SizeOf(call.type),
-                                    topology_, config_.segments);
-  }
+Result<OperationPlan> ScheduleRunner::PlanBlocks(
+    const OperationCall& call) const {
+  Status buildable = CheckBuildable(topology_, Algorithm::kHierarchical);
+  if (!buildable.ok()) return buildable;
   return OperationPlan::ForBlocks(
       call.collective, call.block, {call.offset, call.offset + call.count},
       SizeOf(call.type), topology_, config_.segments);
 }
 
+Result<OperationPlan> ScheduleRunner::PlanVector(const OperationCall& call) {
+  const size_t element_size = SizeOf(call.type);
+  Choice& choice =
+      choices_[(call.count * 0x9e3779b97f4a7c15u + element_size) >> 58];
+  if (!choice.valid || choice.count != call.count ||
+      choice.element_size != element_size) {
+    const Result<Algorithm> algorithm =
+        SelectAlgorithm(config_.algorithm, call.count, element_size, topology_,
+                        shares_, config_.segments);
+    if (!algorithm.ok()) return algorithm.status();
+    const Result<OperationPlan> plan =
+        OperationPlan::ForVector(*algorithm, shares_, call.count, element_size,
+                                 topology_, config_.segments);
+    if (!plan.ok()) return plan;
+    choice = {true, call.count, element_size, *plan};
+  }
+  return choice.plan;
+}
+
 Status ScheduleRunner::Prepare(Run& run) {
   const OperationCall& call = run.operation->call;
+  const bool blocks = IsOfBlocks(call.collective);
   run.plan = {};
   run.element_size = SizeOf(call.type);
   run.fingerprint = {};
@@ -181,14 +195,16 @@ Status ScheduleRunner::Prepare(Run& run) {
   run.fingerprint.collective = static_cast<uint8_t>(call.collective);
   run.fingerprint.type = static_cast<uint8_t>(call.type);
   run.fingerprint.op = static_cast<uint8_t>(call.op);
-  if (IsOfBlocks(call.collective)) run.fingerprint.root = PlaceOf(call);
-  const Result<Algorithm> algorithm = Choose(call);
-  if (!algorithm.ok()) return algorithm.status();
-  const Result<OperationPlan> plan = Plan(call, *algorithm);
+  if (blocks) run.fingerprint.root = PlaceOf(call);
+  const Result<OperationPlan> plan =
+      blocks ? PlanBlocks(call) : PlanVector(call);
   if (!plan.ok()) return plan.status();
   run.plan = *plan;
-  run.fingerprint.algorithm = static_cast<uint8_t>(*algorithm);
-  run.fingerprint.segment = static_cast<uint32_t>(run.plan.segment_elements());
+  run.fingerprint.algorithm = static_cast<uint8_t>(plan->algorithm());
+  if (plan->algorithm() == Algorithm::kSharded) {
+    run.fingerprint.root = plan->shares().Hash();
+  }
+  run.fingerprint.segment = static_cast<uint32_t>(plan->segment_elements());
   return {};
 }
 

@@ -21,6 +21,7 @@
 #include "collective/operation.h"
 #include "collective/operation_plan.h"
 #include "collective/schedule_cache.h"
+#include "collective/site_shares.h"
 #include "engine/engine.h"
 #include "path/connection.h"
 #include "topology/topology.h"
@@ -55,6 +56,9 @@ class ScheduleRunner final : private Pollable,
 
   /// Begins an operation; it ends with Operation::Complete.
   void Start(Operation& operation, TimePoint now);
+  /// The shares of sharded all-reduces that start from now on; at first those
+  /// of the topology. All ranks have to change between the same operations.
+  void SetShares(const SiteShares& shares);
   /// Ends everything in flight with `why` and refuses what comes.
   void Abort(const Status& why);
   /// Nothing is in flight.
@@ -114,7 +118,7 @@ class ScheduleRunner final : private Pollable,
     bool valid = false;
     uint64_t count = 0;
     size_t element_size = 0;
-    Algorithm algorithm = Algorithm::kAuto;
+    OperationPlan plan;
   };
 
   void Poll(uint32_t events, TimePoint now) override;
@@ -131,8 +135,8 @@ class ScheduleRunner final : private Pollable,
   void OnFault(Connection& from, const Status& why) override;
 
   Status Prepare(Run& run);
-  Result<OperationPlan> Plan(const OperationCall& call, Algorithm algorithm);
-  Result<Algorithm> Choose(const OperationCall& call);
+  Result<OperationPlan> PlanBlocks(const OperationCall& call) const;
+  Result<OperationPlan> PlanVector(const OperationCall& call);
   void CheckEarlyNews(Run& run);
   void CompareWith(Run& run, const ChunkHeader& header);
   bool LaunchSegments();
@@ -164,6 +168,7 @@ class ScheduleRunner final : private Pollable,
   const Topology& topology_;
   PeerDirectory& peers_;
   const RunnerConfig config_;
+  SiteShares shares_;  ///< of sharded all-reduces that begin
   ScheduleCache cache_;
   std::array<Choice, 64> choices_;
 

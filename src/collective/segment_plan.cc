@@ -7,19 +7,27 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "collective/carriers.h"
+#include "collective/cost.h"
 #include "collective/hierarchical.h"
 #include "collective/ring.h"
+#include "collective/sharded.h"
 
 namespace longhaul {
 namespace {
 
 constexpr uint64_t kLeastPart = uint64_t{64} << 10;  // bytes
 constexpr uint64_t kLargestPart = uint64_t{512} << 10;
-constexpr uint64_t kDepth = 16;    // segments of a vector between the two
-constexpr uint64_t kAligned = 64;  // elements; at least a cache line
+constexpr uint64_t kShardedDepth = 32;  // two delays are there to be hidden
+constexpr uint64_t kAligned = 64;       // elements; at least a cache line
 
 constexpr uint64_t CeilDivide(uint64_t a, uint64_t b) {
   return a / b + (a % b != 0 ? 1 : 0);
+}
+
+template <uint64_t (*scratch)(uint64_t elements, const Topology& topology)>
+uint64_t WithoutShares(uint64_t elements, const Topology& topology,
+                       const SiteShares& /*shares*/) {
+  return scratch(elements, topology);
 }
 
 class Planner {
@@ -44,7 +52,8 @@ class Planner {
     if (!options_.segment_size) elements = Even(elements);
     elements = std::min(elements, count_);
 
-    SegmentPlan plan = {.count = count_, .segment_elements = elements};
+    SegmentPlan plan = {
+        .count = count_, .segment_elements = elements, .shares = needs_.shares};
     if (elements > 0) plan.segments = CeilDivide(count_, elements);
     const uint64_t fit = FitAtATime(elements);
     plan.in_flight = std::min({plan.segments, fit, kMaxSegmentsInFlight});
@@ -63,9 +72,10 @@ class Planner {
     return std::max<uint64_t>(1, *options_.segment_size / element_size_);
   }
   uint64_t Chosen() const {
-    const uint64_t bytes = std::max(kLeastPart * needs_.most_parts,
-                                    std::min(kLargestPart * needs_.least_parts,
-                                             count_ * element_size_ / kDepth));
+    const uint64_t bytes =
+        std::max(kLeastPart * needs_.most_parts,
+                 std::min(kLargestPart * needs_.least_parts,
+                          count_ * element_size_ / needs_.depth));
     return bytes / element_size_;
   }
   // As few segments as with `elements`, but all about as long, and parts that
@@ -78,7 +88,8 @@ class Planner {
   }
 
   uint64_t FitAtATime(uint64_t elements) const {
-    const uint64_t bytes = needs_.scratch(elements, topology_) * element_size_;
+    const uint64_t bytes =
+        needs_.scratch(elements, topology_, needs_.shares) * element_size_;
     return bytes == 0 ? UINT64_MAX : options_.scratch_size / bytes;
   }
   // `several`, or 1 if the vector is one segment.
@@ -103,15 +114,32 @@ class Planner {
   uint64_t grain_;
 };
 
+// Rates are known if shares differ by them.
+bool IsWindowKnown(const Topology& topology, const SiteShares& shares) {
+  bool even = true;
+  bool delays = true;
+  for (SiteIndex a = 0; a < shares.sites(); ++a) {
+    for (SiteIndex b = 0; b < a; ++b) {
+      even = even && shares.IsLike(a, b);
+      delays = delays && topology.HasDelay(a, b);
+    }
+  }
+  return delays && !even;
+}
+
 }  // namespace
 
-SegmentNeeds NeedsOf(Algorithm algorithm, const Topology& topology) {
+SegmentNeeds NeedsOf(Algorithm algorithm, const Topology& topology,
+                     const SiteShares& shares) {
   if (algorithm == Algorithm::kRing) {
     const auto all = static_cast<uint64_t>(topology.size());
-    return {all, all, RingScratch};
+    return {all, all, WithoutShares<RingScratch>};
   }
   const OwnerCounts owners = CountOwners(topology);
-  return {owners.least, owners.most, HierarchicalScratch};
+  if (algorithm == Algorithm::kSharded) {
+    return {owners.least, owners.most, ShardedScratch, shares, kShardedDepth};
+  }
+  return {owners.least, owners.most, WithoutShares<HierarchicalScratch>};
 }
 
 Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
@@ -124,9 +152,17 @@ Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
 
 Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
                                  const Topology& topology, Algorithm algorithm,
+                                 const SiteShares& shares,
                                  const SegmentOptions& options) {
-  return PlanSegments(count, element_size, topology,
-                      NeedsOf(algorithm, topology), options);
+  Result<SegmentPlan> plan =
+      PlanSegments(count, element_size, topology,
+                   NeedsOf(algorithm, topology, shares), options);
+  if (plan.ok() && algorithm == Algorithm::kSharded &&
+      plan->segment_elements > 0 && IsWindowKnown(topology, shares)) {
+    plan->in_flight = std::min(plan->in_flight,
+                               UsefulInFlight(*plan, element_size, topology));
+  }
+  return plan;
 }
 
 }  // namespace longhaul

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "collective/site_shares.h"
 #include "topology/topology.h"
 
 namespace longhaul {
@@ -33,6 +34,7 @@ struct SegmentPlan {
   uint64_t segment_elements = 0;  ///< in every segment but the last
   uint64_t segments = 1;
   uint64_t in_flight = 1;
+  SiteShares shares{};  ///< by which kSharded cuts a segment; else none
 
   uint64_t Offset(uint64_t segment) const { return segment * segment_elements; }
   /// Elements in a segment; the last one may have fewer.
@@ -48,11 +50,17 @@ struct SegmentNeeds {
   uint64_t least_parts = 1;  ///< parts of a segment, least and most of a site
   uint64_t most_parts = 1;
   /// Elements of scratch a segment of `elements` may need on some rank.
-  uint64_t (*scratch)(uint64_t elements, const Topology& topology) = nullptr;
+  uint64_t (*scratch)(uint64_t elements, const Topology& topology,
+                      const SiteShares& shares) = nullptr;
+  SiteShares shares{};
+  /// Segments of a vector whose parts are neither too short nor too long.
+  uint64_t depth = 16;
 };
 
-/// Those of an all-reduce.
-SegmentNeeds NeedsOf(Algorithm algorithm, const Topology& topology);
+/// Those of an all-reduce. kSharded needs shares for the topology's sites;
+/// others have no use for them.
+SegmentNeeds NeedsOf(Algorithm algorithm, const Topology& topology,
+                     const SiteShares& shares);
 
 /// The plan for `count` elements of `element_size` bytes.
 ///
@@ -71,6 +79,7 @@ Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
 /// Likewise, of an all-reduce.
 Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
                                  const Topology& topology, Algorithm algorithm,
+                                 const SiteShares& shares,
                                  const SegmentOptions& options = {});
 
 }  // namespace longhaul

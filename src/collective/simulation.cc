@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <deque>
+#include <limits>
 #include <map>
 #include <queue>
 #include <set>
@@ -9,6 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "collective/routes.h"
 #include "collective/successors.h"
 
 namespace longhaul {
@@ -42,6 +45,7 @@ enum class Stage : uint8_t {
   kDone,
   kOut,
   kUp,
+  kUpFree,  // not of the message: the line up may take the next
   kBetween,
   kDown,
   kIn,
@@ -61,6 +65,19 @@ struct Later {
   }
 };
 
+// A line that several streams (pairs of ranks) share: it takes a message of the
+// one it has taken least of, from when that began to wait.
+struct SharedLine {
+  struct Stream {
+    std::deque<Event> waiting;
+    double taken = 0;  // seconds of the line
+  };
+  std::map<std::pair<size_t, Rank>, Stream> streams;
+  double taken = 0;  // of the stream served last
+  bool serving = false;
+  double busy = 0;  // so far
+};
+
 class Simulator {
  public:
   Simulator(std::span<const Schedule> ranks, size_t element_size,
@@ -76,7 +93,9 @@ class Simulator {
     const auto sites = static_cast<size_t>(topology.site_count());
     up_.resize(sites);
     down_.resize(sites);
-    lines_.resize(sites * sites);
+    for (SiteIndex a = 0; a < topology.site_count(); ++a) {
+      for (SiteIndex b = 0; b < topology.site_count(); ++b) AddLines(a, b);
+    }
     for (const Schedule& s : ranks) successors_.push_back(SuccessorsOf(s));
     FindPartners();
     for (uint64_t i = 0; i < in_flight; ++i) {
@@ -96,15 +115,27 @@ class Simulator {
         timing_.busiest = std::max(timing_.busiest, r->busy);
       }
     }
-    for (const auto* group : {&up_, &down_, &lines_}) {
-      for (const Resource& r : *group) {
-        timing_.busiest = std::max(timing_.busiest, r.busy);
+    for (const SharedLine& line : up_) {
+      timing_.busiest = std::max(timing_.busiest, line.busy);
+    }
+    for (const Resource& line : down_) {
+      timing_.busiest = std::max(timing_.busiest, line.busy);
+    }
+    for (const auto& [sites, lines] : lines_) {
+      for (const Line& line : lines) {
+        timing_.busiest = std::max(timing_.busiest, line.resource.busy);
       }
     }
     return timing_;
   }
 
  private:
+  // A route between two sites, one direction.
+  struct Line {
+    Resource resource;
+    double per_byte = 0;  // seconds
+    double delay = 0;     // seconds
+  };
   // A segment under way on a rank.
   struct Progress {
     std::vector<uint32_t> missing;  // dependencies not complete, by step
@@ -119,6 +150,14 @@ class Simulator {
     // (segment, receive step) of messages of which one end waits for the other.
     std::set<std::pair<uint64_t, uint32_t>> waiting;
   };
+
+  void AddLines(SiteIndex a, SiteIndex b) {
+    if (a == b) return;
+    for (const Route& route : RoutesBetween(topology_, a, b)) {
+      lines_[{a, b}].push_back(
+          {{}, 1 / (route.rate * parameters_.goodput), route.delay});
+    }
+  }
 
   const Step& StepOf(const Task& task) const {
     return schedules_[task.rank].steps[task.step];
@@ -243,14 +282,13 @@ class Simulator {
         return Push(gone, gone, task, Stage::kDone);
       }
       case Stage::kUp:
-        Hop(event, up_[static_cast<size_t>(a)], wan / topology_.WanUp(a), 0,
-            Stage::kBetween);
+        WaitForUp(event, a, to);
         return;
+      case Stage::kUpFree:
+        up_[static_cast<size_t>(a)].serving = false;
+        return TakeUp(a, event.time);
       case Stage::kBetween:
-        Hop(event, Between(a, b), wan / topology_.RateBetween(a, b),
-            static_cast<double>(topology_.DelayBetween(a, b)) / kSecond,
-            Stage::kDown);
-        return;
+        return PassBetween(event, lines_.at({a, b}));
       case Stage::kDown:
         Hop(event, down_[static_cast<size_t>(b)], wan / topology_.WanDown(b), 0,
             Stage::kIn);
@@ -258,6 +296,51 @@ class Simulator {
       default:
         Hop(event, hosts_[static_cast<size_t>(to)].in, lan, 0, Stage::kThere);
     }
+  }
+
+  void WaitForUp(const Event& event, SiteIndex site, Rank to) {
+    SharedLine& line = up_[static_cast<size_t>(site)];
+    SharedLine::Stream& stream = line.streams[{event.task.rank, to}];
+    if (stream.waiting.empty()) {
+      stream.taken = std::max(stream.taken, line.taken);
+    }
+    stream.waiting.push_back(event);
+    if (!line.serving) TakeUp(site, event.time);
+  }
+
+  void TakeUp(SiteIndex site, double now) {
+    SharedLine& line = up_[static_cast<size_t>(site)];
+    SharedLine::Stream* next = nullptr;
+    for (auto& [ranks, stream] : line.streams) {
+      if (stream.waiting.empty()) continue;
+      if (next == nullptr || stream.taken < next->taken) next = &stream;
+    }
+    if (next == nullptr) return;
+    const Event event = next->waiting.front();
+    next->waiting.pop_front();
+    const double seconds =
+        BytesOf(event.task) * 8 / parameters_.goodput / topology_.WanUp(site);
+    line.taken = next->taken;
+    next->taken += seconds;
+    line.busy += seconds;
+    line.serving = true;
+    Push(now + seconds, now + seconds, event.task, Stage::kUpFree);
+    Push(now, std::max(event.tail, now + seconds), event.task, Stage::kBetween);
+  }
+
+  // By the route on which the message is there first.
+  void PassBetween(const Event& event, std::vector<Line>& lines) {
+    Line* best = nullptr;
+    double least = std::numeric_limits<double>::infinity();
+    for (Line& line : lines) {
+      const double start = std::max(event.time, line.resource.free);
+      const double end = start + BytesOf(event.task) * line.per_byte;
+      const double there = std::max(event.tail, end) + line.delay;
+      if (there >= least) continue;
+      best = &line;
+      least = there;
+    }
+    Hop(event, best->resource, best->per_byte, best->delay, Stage::kDown);
   }
 
   // Serves the message at a resource; it is at the next stage `delay` later:
@@ -270,10 +353,6 @@ class Simulator {
     const double tail = std::max(event.tail, start + seconds) + delay;
     Push(next == Stage::kThere ? tail : start + delay, tail, event.task, next);
     return start + seconds;
-  }
-
-  Resource& Between(SiteIndex a, SiteIndex b) {
-    return lines_[static_cast<size_t>(a) * up_.size() + static_cast<size_t>(b)];
   }
 
   void Count(const Task& task, bool wan) {
@@ -292,9 +371,9 @@ class Simulator {
   uint64_t segments_;
   std::vector<Host> hosts_;      // by rank
   std::vector<uint64_t> begun_;  // segments, by rank
-  std::vector<Resource> up_;     // by site
+  std::vector<SharedLine> up_;   // by site
   std::vector<Resource> down_;
-  std::vector<Resource> lines_;  // by (from, to)
+  std::map<std::pair<SiteIndex, SiteIndex>, std::vector<Line>> lines_;
   std::vector<Successors> successors_;
   std::vector<std::vector<uint32_t>> partners_;
   std::priority_queue<Event, std::vector<Event>, Later> events_;

@@ -1,6 +1,7 @@
 // The time schedules take on a topology, by discrete events: every rank's
 // processor and network card, every site's access line and the lines between
-// sites serve what comes in turn.
+// sites serve what comes in turn; of several lines between two sites a message
+// takes the one on which it is there first.
 //
 // A message is cut through: each stage of its way starts on it as soon as the
 // first byte is there. Sends are over when the card has taken them. Models the

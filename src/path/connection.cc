@@ -11,10 +11,10 @@
 namespace longhaul {
 namespace {
 
-/// Acknowledgements that may wait to be sent before there is an allocation.
-constexpr size_t kUsualAcks = 1024;
 /// How long the very last bytes and FINs may take once all is acknowledged.
 constexpr Duration kFinishTime = 2 * kSecond;
+/// A flow between sites on which nothing comes is asked so often.
+constexpr Duration kProbe = 250 * kMillisecond;
 /// How often what has no event of its own is looked at.
 constexpr Duration kTick = kMillisecond;
 /// Before the round trip is known, a chunk on a flow that may lose frames goes
@@ -46,44 +46,6 @@ Connection::~Connection() {
     flow->endpoint->Close();
     LoseFlow(*flow);
   }
-}
-
-void Connection::AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now,
-                         std::optional<FlowId> id, const PathInfo& /*path*/) {
-  Wake();
-  if (!status_.ok() || closing_ >= Closing::kFinishing) {
-    endpoint->Close();
-    lost_.push_back(std::move(endpoint));
-    return;
-  }
-  for (const auto& flow : flows_) {
-    if (!id || flow->endpoint == nullptr || flow->id != id) continue;
-    flow->endpoint->Close();
-    LoseFlow(*flow);
-    ++flows_lost_;
-  }
-  // What a lost flow carried of credit is lost as well.
-  if (flows_lost_ > 0) advertise_ = true;
-  cut_ = Status();
-  cut_since_ = kNever;
-  const auto free =
-      std::find_if(flows_.begin(), flows_.end(),
-                   [](const auto& flow) { return flow->endpoint == nullptr; });
-  const auto place = static_cast<size_t>(free - flows_.begin());
-  if (place == flows_.size()) {
-    flows_.push_back(std::make_unique<Flow>());
-    flows_.back()->acks.reserve(kUsualAcks);
-    flows_.back()->control_in =
-        std::make_unique<std::array<uint8_t, kMaxControlPayload>>();
-  }
-  Flow& flow = *flows_[place];
-  flow.endpoint = std::move(endpoint);
-  flow.id = id;
-  flow.writable = true;
-  flow.pacer = Pacer(config_.pace);
-  flow.pong_due = false;
-  flow.heard = last_heard_ = now;
-  flow.pinged = now;
 }
 
 void Connection::Break(const Status& why) { Fault(why); }
@@ -194,11 +156,11 @@ void Connection::Poll(uint32_t /*events*/, TimePoint now) {
   if (closing_ < Closing::kFinishing) {
     // Acknowledgements and grants first: they go ahead of data anyway.
     FlushControl();
-    next = outbox_.Resend(flows_, Patience(), now);
-    outbox_.Pump(flows_);
+    next = std::min(outbox_.Resend(flows_, Patience(), now), LookAtFlows(now));
+    CheckHealth(now);
+    outbox_.Pump(flows_, now);
     if (outbox_.starved()) next = std::min(next, now + kTick);
     SendPadding();
-    next = std::min(next, PaceFlows(now));
   }
   next = std::min({next, CheckCut(now), CheckLiveness(now)});
   if (closing_ != Closing::kOpen) next = std::min(next, AdvanceClose(now));
@@ -206,10 +168,28 @@ void Connection::Poll(uint32_t /*events*/, TimePoint now) {
   SetDeadline(next == kNever ? kNever : std::max(next, now + kShortestWait));
 }
 
+// The flow that gets something through soonest; null if none does.
+Flow* Connection::SoonestFlow() const {
+  Flow* soonest = nullptr;
+  for (const auto& flow : flows_) {
+    if (Speaks(*flow) &&
+        (soonest == nullptr ||
+         flow->meter.round_trip() < soonest->meter.round_trip())) {
+      soonest = flow.get();
+    }
+  }
+  return soonest;
+}
+
 // Over a given flow, or over any.
 bool Connection::SendControl(Flow* over, const ChunkHeader& header,
                              std::span<const uint8_t> payload) {
   if (over != nullptr) return over->endpoint->TrySendControl(header, payload);
+  Flow* soonest = SoonestFlow();
+  if (soonest != nullptr &&
+      soonest->endpoint->TrySendControl(header, payload)) {
+    return true;
+  }
   return std::any_of(flows_.begin(), flows_.end(), [&](const auto& flow) {
     return flow->endpoint != nullptr &&
            flow->endpoint->TrySendControl(header, payload);
@@ -255,6 +235,7 @@ void Connection::FlushControl() {
   SendEntries(nullptr, FrameKind::kCredit, kCreditEntrySize, &credits_);
   SendEntries(nullptr, FrameKind::kGrant, kGrantEntrySize, &inbox_.grants());
   SendEntries(nullptr, FrameKind::kPace, kPaceEntrySize, &paces_);
+  SendEntries(nullptr, FrameKind::kWant, kWantEntrySize, &wants_);
 }
 
 Duration Connection::Patience() const {
@@ -265,20 +246,22 @@ bool Connection::Expecting() const {
   return inbox_.posted() > 0 || !outbox_.idle() || closing_ != Closing::kOpen;
 }
 
-// Without a flow: asks for one, and gives up in time. When to look again.
+// Without a flow that gets anything through: asks for one, and gives up in
+// time. When to look again.
 TimePoint Connection::CheckCut(TimePoint now) {
-  if (cut_.ok()) return kNever;
-  if (cut_since_ == kNever) {
-    cut_since_ = now;
+  if (!cut_.ok() && cut_since_ == kNever) {
+    cut_since_ = std::min(now, mute_since_);
     if (config_.source != nullptr) config_.source->Reopen(cut_, now);
   }
-  if (now - cut_since_ < config_.reopen) return cut_since_ + config_.reopen;
+  const TimePoint since = cut_.ok() ? mute_since_ : cut_since_;
+  if (since == kNever || config_.reopen == 0) return kNever;
+  if (now - since < config_.reopen) return since + config_.reopen;
   Fault(Status(
-      cut_.code(),
-      Text("lost %s, and it has not come back within %.1f s "
-           "(LONGHAUL_TIMEOUT): %s",
+      StatusCode::kUnreachable,
+      Text("lost %s on every path, and none has come back within %.1f s "
+           "(LONGHAUL_PATH_TIMEOUT): %s",
            config_.peer.c_str(), static_cast<double>(config_.reopen) / kSecond,
-           cut_.text().c_str()),
+           cut_.ok() ? "nothing is confirmed any more" : cut_.text().c_str()),
       FaultScope::kConnection));
   return kNever;
 }
@@ -291,7 +274,10 @@ TimePoint Connection::CheckLiveness(TimePoint now) {
   }
   if (expecting_since_ == kNever) expecting_since_ = now;
   const TimePoint since = std::max(last_heard_, expecting_since_);
-  if (now - since >= config_.timeout) {
+  // Whether the paths come back is CheckCut's to wait for.
+  const bool paths_gone =
+      config_.reopen > 0 && (!cut_.ok() || mute_since_ != kNever);
+  if (now - since >= config_.timeout && !paths_gone) {
     Fault(Status(
         StatusCode::kUnreachable,
         Text("%s has been silent for %.1f s (LONGHAUL_TIMEOUT)",
@@ -299,7 +285,7 @@ TimePoint Connection::CheckLiveness(TimePoint now) {
         FaultScope::kConnection));
     return kNever;
   }
-  TimePoint next = since + config_.timeout;
+  TimePoint next = paths_gone ? kNever : since + config_.timeout;
   if (closing_ >= Closing::kFinishing) return next;
   for (const auto& flow : flows_) {
     if (flow->endpoint != nullptr) next = std::min(next, CheckFlow(*flow, now));
@@ -313,17 +299,17 @@ TimePoint Connection::CheckFlow(Flow& flow, TimePoint now) {
   const TimePoint since = std::max(flow.heard, expecting_since_);
   if (now - since >= config_.timeout / 2 &&
       last_heard_ - since >= config_.timeout / 4) {
-    const Status why(StatusCode::kUnreachable,
-                     Text("%s is silent", flow.endpoint->Name().c_str()),
-                     FaultScope::kPath);
-    flow.endpoint->Close();
-    DropFlow(flow, why);
+    GiveUp(flow);
     return kNever;
   }
   // On flows that may lose frames, credit and grants may have been lost: a ping
   // has the peer say it all again.
   const bool reliable = flow.endpoint->reliable();
-  const Duration every = reliable ? config_.timeout / 4 : Patience();
+  Duration every = reliable ? config_.timeout / 4 : Patience();
+  if (reliable && config_.outbox.retain) {
+    // What is not confirmed tells that a path is gone.
+    every = std::min(every, std::max(kProbe, 2 * flow.meter.round_trip()));
+  }
   const TimePoint last = reliable ? std::max(since, flow.pinged) : flow.pinged;
   if (now - last < every) return last + every;
   ChunkHeader ping;
@@ -352,7 +338,7 @@ TimePoint Connection::AdvanceClose(TimePoint now) {
   }
   if (closing_ == Closing::kFlushing && AllAcknowledged()) {
     outbox_.SendNotice(NoticeId(0, 0, 0, notices_++), kGoodbye);
-    outbox_.Pump(flows_);
+    outbox_.Pump(flows_, now);
     closing_ = Closing::kGoodbye;
   } else if (closing_ == Closing::kGoodbye && AllAcknowledged()) {
     for (const auto& flow : flows_) {
@@ -384,13 +370,18 @@ bool Connection::HasFlow() const {
 void Connection::LoseFlow(Flow& flow) {
   inbox_.OnFlowLost(flow);
   outbox_.OnFlowLost(flow);
+  const EndpointStats stats = flow.endpoint->Stats();
+  flow.path->past_sent += stats.bytes_sent;
+  flow.path->past_received += stats.bytes_received;
+  flow.path->past_retransmits += stats.retransmits;
+  flow.fell = flow.wanted = false;
   lost_.push_back(std::move(flow.endpoint));
 }
 
 // A flow is gone. The others go on, unless it took something with it.
 void Connection::DropFlow(Flow& flow, const Status& why) {
+  CountLoss(flow);
   LoseFlow(flow);
-  ++flows_lost_;
   advertise_ = true;  // what the flow carried of credit may be lost
   Wake();
   const bool leaving = peer_left_ || closing_ >= Closing::kFinishing;
@@ -445,6 +436,7 @@ ConnectionCounters Connection::Counters() const {
   counters.flows_lost = flows_lost_;
   counters.pace = own_pace_;
   counters.peer_pace = peer_pace_;
+  if (config_.outbox.retain) CountPaths(&counters.paths);
   for (const auto& flow : flows_) {
     if (flow->endpoint == nullptr) continue;
     const EndpointStats stats = flow->endpoint->Stats();

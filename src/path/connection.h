@@ -13,6 +13,7 @@
 // Engine thread only.
 #pragma once
 
+#include <longhaul/counters.h>
 #include <longhaul/status.h>
 
 #include <functional>
@@ -27,6 +28,7 @@
 #include "path/message.h"
 #include "path/outbox.h"
 #include "path/pace_board.h"
+#include "path/path.h"
 
 namespace longhaul {
 
@@ -45,18 +47,12 @@ class FlowSource {
   virtual void Spare(FlowId flow) = 0;
 };
 
-/// What a flow is a part of.
-struct PathInfo {
-  std::string name;       ///< "10.0.0.1 -> 10.0.1.7", for people
-  double rate_limit = 0;  ///< bytes/s that may leave on it; 0: no limit
-};
-
 struct ConnectionConfig {
   std::string peer;  ///< for messages: "rank 3 (node7, site paris)"
   OutboxConfig outbox;
   InboxConfig inbox;
   Duration timeout = 60 * kSecond;  ///< a silent peer is given up after this
-  /// How long it may be without a flow when its last one was lost, if it
+  /// How long it may be without a flow that gets anything through, if it
   /// retains; 0: not at all.
   Duration reopen = 0;
   FlowSource* source = nullptr;  ///< asked then; outlives the connection
@@ -76,6 +72,7 @@ struct ConnectionCounters {
   double pace = 0;          ///< of all flows together; 0: none
   double peer_pace = 0;     ///< what the peer has told of its own
   EndpointStats transport;  ///< summed over flows; times of the best one
+  std::vector<PathCounters> paths;
 };
 
 class Connection final : public ChunkSink, private Pollable {
@@ -169,8 +166,24 @@ class Connection final : public ChunkSink, private Pollable {
                    std::vector<Entry>* entries);
   bool SendControl(Flow* over, const ChunkHeader& header,
                    std::span<const uint8_t> payload);
-  TimePoint PaceFlows(TimePoint now);
-  bool PaceFlow(Flow& flow, double share, bool resumed, TimePoint now);
+  TimePoint LookAtFlows(TimePoint now);
+  void SettlePace(bool changed, TimePoint now);
+  bool PaceFlow(Flow& flow, double share, bool resumed,
+                const EndpointStats& stats, TimePoint now);
+  void LimitPace(Flow& flow) const;
+  void CheckHealth(TimePoint now);
+  Flow* SoonestFlow() const;
+  bool Speaks(const Flow& flow) const;
+  bool AllSpeak() const;
+  bool Mute() const;
+  void GiveUp(Flow& flow);
+  void Want(Flow& flow, TimePoint now);
+  void Spare(Flow& flow);
+  void TakeWant(const WantEntry& entry, TimePoint now);
+  Path& PathOf(uint16_t number, const PathInfo& info);
+  Flow* PlaceFor(std::optional<FlowId> id);
+  void CountPaths(std::vector<PathCounters>* out) const;
+  void CountFlow(const Flow& flow, PathCounters* path) const;
   void SendPadding();
   void TakePace(const PaceEntry& entry, TimePoint now);
   bool HasLine() const { return config_.board != nullptr && config_.line != 0; }
@@ -192,6 +205,7 @@ class Connection final : public ChunkSink, private Pollable {
   Status Refusal() const;
   bool HasFlow() const;
   void LoseFlow(Flow& flow);
+  void CountLoss(Flow& flow);
   void DropFlow(Flow& flow, const Status& why);
   void End(const Status& why);
   void Fault(const Status& why);
@@ -200,6 +214,7 @@ class Connection final : public ChunkSink, private Pollable {
   Inbox inbox_;
   Outbox outbox_;
   std::vector<std::unique_ptr<Flow>> flows_;
+  std::vector<std::unique_ptr<Path>> paths_;
   std::vector<std::unique_ptr<Endpoint>> lost_;  ///< destroyed in Poll
   Status status_;
 
@@ -212,9 +227,11 @@ class Connection final : public ChunkSink, private Pollable {
 
   Status cut_;  ///< why there is no flow; ok: there is
   TimePoint cut_since_ = kNever;
+  TimePoint mute_since_ = kNever;  ///< when the last flow fell silent
 
   bool resumed_ = false;          ///< there was nothing to send until now
   std::vector<PaceEntry> paces_;  ///< to be told
+  std::vector<WantEntry> wants_;  ///< likewise
   double own_pace_ = 0;           ///< over all flows; 0: none
   double peer_pace_ = 0;          ///< as the peer has told
   TimePoint peer_pace_at_ = 0;

@@ -24,20 +24,13 @@ constexpr size_t kMostPaces = 256;
 
 }  // namespace
 
-// Looks at the flows that have something to send. Says when to look again.
-TimePoint Connection::PaceFlows(TimePoint now) {
-  if (padding_left_ == 0 && (!config_.pace || outbox_.idle())) return kNever;
-  const double share = PaceShare(now);
-  const bool resumed = std::exchange(resumed_, false);
-  TimePoint next = kNever;
-  bool changed = false;
+// All flows have been looked at: what others are told of it.
+void Connection::SettlePace(bool changed, TimePoint now) {
   bool settled = HasFlow();
   double pace = 0;
   for (const auto& flow : flows_) {
     if (flow->endpoint == nullptr) continue;
-    changed |= PaceFlow(*flow, share, resumed, now);
     pace += flow->pacer.pace();
-    next = std::min(next, flow->pacer.next_sample());
     settled = settled && flow->pacer.settled();
   }
   own_pace_ = pace;
@@ -48,7 +41,6 @@ TimePoint Connection::PaceFlows(TimePoint now) {
     TellPace(kThisConnection, pace);
   }
   if (settled) padding_left_ = 0;  // the line is full: more would only queue
-  return next;
 }
 
 // What is to become of this process's pace, by what others have told: the mean
@@ -65,7 +57,7 @@ double Connection::PaceShare(TimePoint now) const {
 }
 
 bool Connection::PaceFlow(Flow& flow, double share, bool resumed,
-                          TimePoint now) {
+                          const EndpointStats& stats, TimePoint now) {
   const double before = flow.pacer.pace();
   if (before > 0 &&
       now >= (resumed ? flow.renew_at_rest : flow.renew_at_work) &&
@@ -73,13 +65,27 @@ bool Connection::PaceFlow(Flow& flow, double share, bool resumed,
     flow.renew_at_rest = now + kRenewAtRest;
     flow.renew_at_work = now + kRenewAtWork;
   }
-  if (now < flow.pacer.next_sample() ||
-      !flow.pacer.Sample(now, flow.endpoint->Stats(), share)) {
+  if (now < flow.pacer.next_sample() || !flow.pacer.Sample(now, stats, share)) {
     return false;
   }
-  flow.endpoint->SetPace(flow.pacer.pace());
+  LimitPace(flow);
   if (before == 0) flow.renew_at_rest = flow.renew_at_work = now;
   return true;
+}
+
+// The flow's pace, or its part of what may leave on its path, if that is less.
+void Connection::LimitPace(Flow& flow) const {
+  if (flow.endpoint == nullptr) return;
+  double pace = flow.pacer.pace();
+  if (flow.path->info.rate_limit > 0) {
+    const auto flows = static_cast<double>(
+        std::count_if(flows_.begin(), flows_.end(), [&](const auto& other) {
+          return other->endpoint != nullptr && other->path == flow.path;
+        }));
+    const double part = flow.path->info.rate_limit / flows;
+    pace = pace > 0 ? std::min(pace, part) : part;
+  }
+  flow.endpoint->SetPace(pace);
 }
 
 void Connection::SendPadding() {

@@ -21,6 +21,8 @@ size_t EntrySizeOf(FrameKind kind) {
       return kCreditEntrySize;
     case FrameKind::kPace:
       return kPaceEntrySize;
+    case FrameKind::kWant:
+      return kWantEntrySize;
     default:
       return kGrantEntrySize;
   }
@@ -109,6 +111,8 @@ Status Connection::TakeEntries(const ChunkHeader& header,
       fits = outbox_.OnCredit(DecodeCredit(payload + at));
     } else if (header.kind == FrameKind::kPace) {
       TakePace(DecodePace(payload + at), now);
+    } else if (header.kind == FrameKind::kWant) {
+      TakeWant(DecodeWant(payload + at), now);
     } else {
       const GrantEntry grant = DecodeGrant(payload + at);
       const OperationState state =

@@ -14,6 +14,8 @@
 #include "base/intrusive_list.h"
 #include "base/intrusive_map.h"
 #include "base/time.h"
+#include "path/flow_health.h"
+#include "path/flow_meter.h"
 #include "path/message.h"
 #include "path/pacer.h"
 #include "transport/endpoint.h"
@@ -22,6 +24,7 @@ namespace longhaul {
 
 struct Flow;
 struct InboundMessage;
+struct Path;
 
 /// Which flow of a connection, by numbers that are equal on both sides.
 struct FlowId {
@@ -30,21 +33,31 @@ struct FlowId {
   friend bool operator==(const FlowId&, const FlowId&) = default;
 };
 
-struct RetainedListTag {};
+struct AgainTag {};
+struct FlightTag {};
+struct Transmission;
 
-/// A chunk kept until the peer has acknowledged it.
-struct RetainedChunk : FrameCookie,
-                       ListLink<RetainedListTag>,
-                       MapLink<RetainedChunk> {
+/// A chunk kept until the peer has acknowledged it. It may be on its way over
+/// several flows at once.
+struct RetainedChunk : ListLink<AgainTag>, MapLink<RetainedChunk> {
   ChunkHeader header;
   uint8_t* data = nullptr;  ///< null if header.size is 0
   bool sent = false;        ///< some endpoint has taken it
-  bool lent = false;        ///< an endpoint still reads it
   bool acknowledged = false;
-  TimePoint left_at = kNever;  ///< when it was first seen to have been read
+  Transmission* flights = nullptr;  ///< where it is on its way
 };
 
-using RetainedList = IntrusiveList<RetainedChunk, RetainedListTag>;
+/// One passage of a chunk over one flow: what its endpoint is lent.
+struct Transmission : FrameCookie, ListLink<FlightTag> {
+  RetainedChunk* chunk = nullptr;
+  Flow* flow = nullptr;
+  Transmission* next_of_chunk = nullptr;
+  bool lent = false;           ///< the endpoint still reads it
+  TimePoint left_at = kNever;  ///< when it was first seen to have been read
+  TimePoint due = kNever;      ///< when it should have been acknowledged
+};
+
+using FlightList = IntrusiveList<Transmission, FlightTag>;
 
 struct Flow {
   /// What becomes of the payload that is arriving.
@@ -63,7 +76,17 @@ struct Flow {
   TimePoint renew_at_rest = 0;  ///< Endpoint::Renew, if it was idle
   TimePoint renew_at_work = 0;  ///< the same, if not
   /// In the order they were sent; those acknowledged only while still lent.
-  RetainedList in_flight;
+  FlightList in_flight;
+  uint64_t outstanding = 0;  ///< payload bytes in flight, not acknowledged
+  FlowMeter meter;
+  FlowHealth health;
+  TimePoint next_look = 0;  ///< at what its transport counts
+  bool abandoned = false;   ///< what it carries has been given to others
+  bool fell = false;        ///< silent, and counted as such
+  bool wanted = false;      ///< it is to be opened (again)
+  bool asked = false;       ///< by the peer, who has been told
+  size_t place = 0;         ///< among the connection's flows
+  Path* path = nullptr;
 
   Arriving arriving = Arriving::kNothing;
   ChunkHeader header;                 ///< of what is arriving

@@ -396,7 +396,7 @@ Status Inbox::FindPlace(Flow& flow, InboundMessage& message, Flows flows) {
     flow.block = pool_.Take(header.size);
     if (flow.block == nullptr && flow.arriving == Flow::Arriving::kTwin) {
       // No memory to wait and see who is first: the newcomer takes over.
-      TurnAwayOthers(flow, message, flows);
+      TurnAwayOthers(flow, message, false, flows);
       flow.arriving = Judge(message, header, flow, flows);
       return FindPlace(flow, message, flows);
     }
@@ -429,19 +429,20 @@ void Inbox::GiveBlock(Flow& flow) {
   flow.block = nullptr;
 }
 
-// Flows on which the same bytes are arriving write no more.
+// Flows on which the same bytes are arriving write no more. `whole`: the bytes
+// are here.
 void Inbox::TurnAwayOthers(const Flow& but, const InboundMessage& message,
-                           Flows flows) {
+                           bool whole, Flows flows) {
   for (const auto& other : flows) {
     if (other.get() == &but || other->message != &message ||
         !Overlap(other->header, but.header)) {
       continue;
     }
     other->endpoint->Divert();
-    // It may be the only flow on which the peer still listens.
-    const ChunkHeader& header = other->header;
-    if (message.received.Contains(header.offset, header.offset + header.size)) {
-      Acknowledge(*other, header);
+    // This word of it may be lost with its flow; the other one's is as good.
+    if (whole && other->header.offset == but.header.offset &&
+        other->header.size == but.header.size) {
+      Acknowledge(*other, other->header);
     }
     GiveBlock(*other);
     other->arriving = Flow::Arriving::kNothing;
@@ -475,9 +476,9 @@ Status Inbox::Arrived(Flow& flow, const ChunkHeader& header, Flows flows) {
     GiveBlock(flow);
     return PeerViolation("credit used twice");
   }
+  if (how == Flow::Arriving::kTwin) TurnAwayOthers(flow, *message, true, flows);
   counters_.bytes += header.size;
   message->received.Add(header.offset, header.offset + header.size);
-  if (how == Flow::Arriving::kTwin) TurnAwayOthers(flow, *message, flows);
   if (how == Flow::Arriving::kInPlace) {
     Release(header);
   } else {

@@ -154,7 +154,7 @@ class Inbox {
   Status Find(InboundMessage** message, const ChunkHeader& header);
   Status FindPlace(Flow& flow, InboundMessage& message, Flows flows);
   void TurnAwayOthers(const Flow& but, const InboundMessage& message,
-                      Flows flows);
+                      bool whole, Flows flows);
   Account* AccountFor(const MessageId& id);
   RecvCredit* CreditFor(const ChunkHeader& header);
   RecvCredit::Entry Enter(const ChunkHeader& header);

@@ -1,16 +1,39 @@
 #include "path/outbox.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <utility>
 
 #include "base/check.h"
+#include "path/path.h"
 
 namespace longhaul {
 namespace {
 
 /// What a retained chunk of `size` bytes takes of the limit.
 uint64_t MemoryFor(uint64_t size) { return BlockPool::BlockSize(size); }
+
+/// Bytes/s of a flow of which nothing is known, beside one that is: so many
+/// times slower. If nothing is known of any: this.
+constexpr double kUnknownPart = 8;
+constexpr double kUnknownRate = 12.5e6;
+/// A chunk is so large a part of what its line holds, and at least so long: a
+/// long one keeps the end waiting, short ones cost headers and processor time.
+constexpr double kChunkPart = 16;
+constexpr uint64_t kSmallestChunk = 16 << 10;
+/// A twin is sent if it arrives sooner by this much.
+constexpr double kTwinGain = 2e-3;
+/// A chunk is late if it is not acknowledged so much of a round trip after it
+/// should have been.
+constexpr Duration kLateShare = 2;
+/// Twins sent in a turn, at most.
+constexpr int kMostTwins = 64;
+
+double Seconds(Duration time) { return static_cast<double>(time) / kSecond; }
+Duration Time(double seconds) {
+  return static_cast<Duration>(seconds * static_cast<double>(kSecond));
+}
 
 }  // namespace
 
@@ -65,6 +88,7 @@ bool Outbox::Send(SendOp& op) {
   op.next = 0;
   op.issue = issued_++;
   ++queued_;
+  pending_ += op.size;
   ++counters_.messages;
   if (EarlyGrant* grant = early_.Find(op.id)) {
     Drop(*grant);
@@ -82,6 +106,7 @@ void Outbox::Unqueue(SendOp& op) {
   IntrusiveList<SendOp, SendQueueTag>::Remove(op);
   if (!op.granted) sends_.Remove(op);
   op.state = SendOp::State::kEmitted;
+  pending_ -= op.size - op.next;
   --queued_;
   if (op.lent > 0) lent_.PushBack(op);
 }
@@ -104,7 +129,6 @@ void Outbox::FinishIfDone(SendOp& op) {
 void Outbox::SendNotice(const MessageId& id, std::span<const uint8_t> payload) {
   LH_DCHECK(!payload.empty() && payload.size() <= kMaxNotice);
   RetainedChunk* chunk = chunk_pool_.Make();
-  chunk->retained = true;
   chunk->header.id = id;
   chunk->header.flags = ChunkHeader::kNotice;
   chunk->header.size = static_cast<uint32_t>(payload.size());
@@ -114,15 +138,17 @@ void Outbox::SendNotice(const MessageId& id, std::span<const uint8_t> payload) {
   std::memcpy(chunk->data, payload.data(), payload.size());
   retained_.Insert(*chunk);
   retained_bytes_ += MemoryFor(payload.size());
-  again_.PushBack(*chunk);
+  SendAgain(*chunk);
 }
 
 // --- Chunks go
 
-bool Outbox::Pump(Flows flows) {
+bool Outbox::Pump(Flows flows, TimePoint now) {
   blocked_on_credit_ = starved_ = false;
-  const bool again = PumpAgain(flows);
-  return PumpStreams(flows) || again;
+  if (config_.retain) Look(flows, now);
+  const bool again = PumpAgain(flows, now);
+  const bool any = PumpStreams(flows, now) || again;
+  return PumpTwins(flows, now) || any;
 }
 
 Flow* Outbox::FlowWithRoom(Flows flows) {
@@ -136,25 +162,68 @@ Flow* Outbox::FlowWithRoom(Flows flows) {
   return nullptr;
 }
 
-bool Outbox::PumpAgain(Flows flows) {
+// Sees every flow as a line. A silent one is none, unless all are silent.
+void Outbox::Look(Flows flows, TimePoint now) {
+  views_.resize(flows.size());
+  double fastest = 0;
+  bool any = false;
+  for (const auto& flow : flows) {
+    if (flow->endpoint == nullptr) continue;
+    fastest = std::max(fastest, flow->meter.rate());
+    any = any || !flow->health.silent();
+  }
+  const double unknown = fastest > 0 ? fastest / kUnknownPart : kUnknownRate;
+  for (size_t i = 0; i < flows.size(); ++i) {
+    const Flow& flow = *flows[i];
+    FlowView& view = views_[i];
+    view.usable = flow.endpoint != nullptr && (!any || !flow.health.silent());
+    view.room = view.usable && flow.writable;
+    view.rate = flow.meter.rate() > 0 ? flow.meter.rate() : unknown;
+    view.delay = Seconds(flow.meter.round_trip()) / 2;
+    view.backlog = flow.meter.Backlog(now, view.rate) / view.rate;
+  }
+}
+
+// The flow for the next chunk, of at most `bytes`; null if it is to wait.
+Flow* Outbox::FlowFor(Flows flows, uint64_t bytes) {
+  if (!config_.retain) return FlowWithRoom(flows);
+  for (size_t i = 0; i < flows.size(); ++i) {
+    views_[i].room = views_[i].usable && flows[i]->writable;
+  }
+  const size_t best = EarliestFinish(views_, static_cast<double>(bytes),
+                                     static_cast<double>(pending_));
+  return best < flows.size() ? flows[best].get() : nullptr;
+}
+
+uint64_t Outbox::ChunkLimit(const Flow& flow) const {
+  const double held =
+      flow.meter.rate() * Seconds(flow.meter.round_trip()) / kChunkPart;
+  if (held <= 0) return config_.chunk_size;
+  return std::min<uint64_t>(
+      config_.chunk_size,
+      std::max(kSmallestChunk, std::bit_floor(static_cast<uint64_t>(held))));
+}
+
+bool Outbox::PumpAgain(Flows flows, TimePoint now) {
   bool any = false;
   while (RetainedChunk* chunk = again_.front()) {
-    Flow* flow = FlowWithRoom(flows);
+    const uint64_t size = chunk->header.size;
+    Flow* flow = FlowFor(flows, size);
     if (flow == nullptr) break;
     again_.PopFront();
     const bool first = !chunk->sent;
-    const uint64_t size = chunk->header.size;
-    if (!Hand(*chunk, *flow)) {
+    if (!Hand(*chunk, *flow, now)) {
       again_.PushFront(*chunk);
       continue;
     }
+    pending_ -= size;
     if (!first) counters_.resent_bytes += size;
     any = true;
   }
   return any;
 }
 
-bool Outbox::PumpStreams(Flows flows) {
+bool Outbox::PumpStreams(Flows flows, TimePoint now) {
   bool any = false;
   // A whole round of streams without a chunk ends it.
   const Stream* round = nullptr;
@@ -162,7 +231,8 @@ bool Outbox::PumpStreams(Flows flows) {
     if (stream == round) break;
     active_.PopFront();
     if (stream->granted.empty() && stream->waiting.empty()) continue;
-    Flow* flow = FlowWithRoom(flows);
+    Flow* flow =
+        FlowFor(flows, std::min<uint64_t>(pending_, config_.chunk_size));
     if (flow == nullptr) {
       active_.PushFront(*stream);
       break;
@@ -170,7 +240,7 @@ bool Outbox::PumpStreams(Flows flows) {
     Permit permit;
     SendOp* op = Next(*stream, &permit);
     const Turn turn =
-        op == nullptr ? Turn::kHeld : Emit(*stream, *op, permit, *flow);
+        op == nullptr ? Turn::kHeld : Emit(*stream, *op, permit, *flow, now);
     if (turn == Turn::kRefused) {
       active_.PushFront(*stream);  // by the flow: its turn is not over
       continue;
@@ -185,6 +255,69 @@ bool Outbox::PumpStreams(Flows flows) {
   }
   if (blocked_on_credit_) ++counters_.credit_waits;
   return any;
+}
+
+// The chunk that was given to a flow last, if no other flow carries it; or the
+// last that is so.
+Transmission* Outbox::LastAlone(const Flow& flow) const {
+  Transmission* flight = flow.in_flight.back();
+  while (flight != nullptr &&
+         (flight->chunk->acknowledged || flight->next_of_chunk != nullptr ||
+          flight->chunk->flights != flight || flight->chunk->linked())) {
+    flight = flow.in_flight.Before(*flight);
+  }
+  return flight;
+}
+
+bool Outbox::PumpTwins(Flows flows, TimePoint now) {
+  if (!config_.retain || flows.size() < 2 || pending_ > 0) return false;
+  int sent = 0;
+  for (size_t i = 0; i < flows.size(); ++i) {
+    while (views_[i].usable && flows[i]->writable && sent < kMostTwins &&
+           SendTwin(flows, i, now)) {
+      ++sent;
+    }
+  }
+  return sent > 0;
+}
+
+// Of what other flows hold, the chunk that will be there last goes over this
+// one too, if it is there sooner that way.
+bool Outbox::SendTwin(Flows flows, size_t over, TimePoint now) {
+  Transmission* latest = nullptr;
+  double gain = kTwinGain;
+  for (size_t i = 0; i < flows.size(); ++i) {
+    if (i == over || flows[i]->endpoint == nullptr) continue;
+    Transmission* flight = LastAlone(*flows[i]);
+    if (flight == nullptr) continue;
+    const Duration round_trip = flows[i]->meter.round_trip();
+    double arrival = Seconds(flight->due - round_trip / 2 - now);
+    if (views_[i].backlog > 0) arrival = std::max(arrival, views_[i].start());
+    if (now > flight->due + round_trip / kLateShare) {
+      arrival = std::max(arrival, Seconds(round_trip));
+    }
+    const double sooner =
+        arrival - views_[over].Finish(flight->chunk->header.size);
+    if (sooner <= gain) continue;
+    gain = sooner;
+    latest = flight;
+  }
+  if (latest == nullptr) return false;
+  RetainedChunk& chunk = *latest->chunk;
+  if (!Hand(chunk, *flows[over], now)) return false;
+  counters_.resent_bytes += chunk.header.size;
+  counters_.twin_bytes += chunk.header.size;
+  // What it leaves behind is nearer to its end.
+  FlowView& relieved =
+      views_[static_cast<size_t>(std::find_if(flows.begin(), flows.end(),
+                                              [&](const auto& flow) {
+                                                return flow.get() ==
+                                                       latest->flow;
+                                              }) -
+                                 flows.begin())];
+  relieved.backlog =
+      std::max(0.0, relieved.backlog - chunk.header.size / relieved.rate);
+  return true;
 }
 
 // The message of a stream whose turn it is; null if none may go now.
@@ -215,18 +348,18 @@ Outbox::Permit Outbox::PermitFor(const Stream& stream, const SendOp& op) const {
 }
 
 Outbox::Turn Outbox::Emit(Stream& stream, SendOp& op, const Permit& permit,
-                          Flow& flow) {
+                          Flow& flow, TimePoint now) {
   ChunkHeader header;
   header.flags = permit.flags;
-  header.size = static_cast<uint32_t>(
-      std::min<uint64_t>(permit.bytes, flow.endpoint->max_payload()));
+  header.size = static_cast<uint32_t>(std::min<uint64_t>(
+      {permit.bytes, flow.endpoint->max_payload(), ChunkLimit(flow)}));
   header.id = op.id;
   header.total = op.size;
   header.offset = op.next;
   header.fingerprint = op.fingerprint;
   const uint8_t* data = op.data + op.next;
   if (config_.retain) {
-    if (!EmitRetained(stream, &header, data, flow)) return Turn::kHeld;
+    if (!EmitRetained(stream, &header, data, flow, now)) return Turn::kHeld;
   } else {
     ++op.lent;
     Charge(stream, &header);
@@ -275,7 +408,7 @@ bool Outbox::HasRetentionRoom(uint64_t memory) {
 }
 
 bool Outbox::EmitRetained(Stream& stream, ChunkHeader* header,
-                          const uint8_t* data, Flow& flow) {
+                          const uint8_t* data, Flow& flow, TimePoint now) {
   const uint64_t memory = MemoryFor(header->size);
   if (!HasRetentionRoom(memory)) return false;
   uint8_t* block = nullptr;
@@ -289,34 +422,55 @@ bool Outbox::EmitRetained(Stream& stream, ChunkHeader* header,
   }
   Charge(stream, header);
   RetainedChunk* chunk = chunk_pool_.Make();
-  chunk->retained = true;
   chunk->header = *header;
   chunk->data = block;
   retained_.Insert(*chunk);
   retained_bytes_ += memory;
   // Refused just now: it is copied, so another flow carries it, first thing.
-  if (!Hand(*chunk, flow)) again_.PushBack(*chunk);
+  if (!Hand(*chunk, flow, now)) SendAgain(*chunk);
   return true;
 }
 
-bool Outbox::Hand(RetainedChunk& chunk, Flow& flow) {
-  flow.in_flight.PushBack(chunk);
+bool Outbox::Hand(RetainedChunk& chunk, Flow& flow, TimePoint now) {
+  Transmission* flight = flight_pool_.Make();
+  flight->retained = true;
+  flight->chunk = &chunk;
+  flight->flow = &flow;
+  flight->lent = true;
+  flow.in_flight.PushBack(*flight);
   const bool sent = std::exchange(chunk.sent, true);
-  chunk.lent = true;
-  chunk.left_at = kNever;
-  if (flow.endpoint->TrySend(chunk.header, {chunk.data, chunk.header.size},
-                             static_cast<FrameCookie*>(&chunk))) {
-    return true;
+  if (!flow.endpoint->TrySend(chunk.header, {chunk.data, chunk.header.size},
+                              static_cast<FrameCookie*>(flight))) {
+    chunk.sent = sent;
+    FlightList::Remove(*flight);
+    flight_pool_.Destroy(flight);
+    flow.writable = false;
+    return false;
   }
-  RetainedList::Remove(chunk);
-  chunk.sent = sent;
-  chunk.lent = false;
-  flow.writable = false;
-  return false;
+  flight->next_of_chunk = std::exchange(chunk.flights, flight);
+  flow.outstanding += chunk.header.size;
+  flow.meter.Given(now, chunk.header.size);
+  if (flow.path != nullptr) flow.path->sent_bytes += chunk.header.size;
+  const auto view = static_cast<size_t>(flow.place);
+  if (view < views_.size()) {
+    const double left =
+        views_[view].backlog + chunk.header.size / views_[view].rate;
+    views_[view].backlog = left;
+    flight->due = now + Time(left + 2 * views_[view].delay);
+  }
+  return true;
+}
+
+// It goes over whatever flow is next.
+void Outbox::SendAgain(RetainedChunk& chunk) {
+  if (chunk.linked()) return;
+  pending_ += chunk.header.size;
+  again_.PushBack(chunk);
 }
 
 void Outbox::Emitted(SendOp& op, uint64_t bytes) {
   counters_.bytes += bytes;
+  pending_ -= bytes;
   op.next += bytes;
   if (op.next < op.size) return;
   Unqueue(op);
@@ -330,9 +484,12 @@ void Outbox::OnSent(FrameCookie* cookie) {
     FinishIfDone(*op);
     return;
   }
-  auto* chunk = static_cast<RetainedChunk*>(cookie);
-  chunk->lent = false;
-  if (chunk->acknowledged) Release(*chunk);
+  auto* flight = static_cast<Transmission*>(cookie);
+  flight->lent = false;
+  RetainedChunk& chunk = *flight->chunk;
+  if (!chunk.acknowledged) return;
+  EndFlight(*flight);
+  if (chunk.flights == nullptr) Release(chunk);
 }
 
 // --- What the peer says
@@ -342,18 +499,38 @@ bool Outbox::OnAck(const AckEntry& entry) {
   if (chunk == nullptr) return true;  // a twin was acknowledged before
   if (chunk->header.size != entry.size || !chunk->sent) return false;
   Acknowledge(*chunk);
-  if (!chunk->lent) Release(*chunk);
   return true;
 }
 
+// What endpoints still read stays until they have.
 void Outbox::Acknowledge(RetainedChunk& chunk) {
   chunk.acknowledged = true;
   retained_.Remove(chunk);
   retained_bytes_ -= MemoryFor(chunk.header.size);
+  if (chunk.linked()) {
+    pending_ -= chunk.header.size;
+    IntrusiveList<RetainedChunk, AgainTag>::Remove(chunk);
+  }
+  for (Transmission* flight = chunk.flights; flight != nullptr;) {
+    Transmission* next = flight->next_of_chunk;
+    flight->flow->outstanding -= chunk.header.size;
+    if (!flight->lent) EndFlight(*flight);
+    flight = next;
+  }
+  if (chunk.flights == nullptr) Release(chunk);
 }
 
+// The flow has nothing to do with the chunk any more.
+void Outbox::EndFlight(Transmission& flight) {
+  FlightList::Remove(flight);
+  Transmission** link = &flight.chunk->flights;
+  while (*link != &flight) link = &(*link)->next_of_chunk;
+  *link = flight.next_of_chunk;
+  flight_pool_.Destroy(&flight);
+}
+
+// Of an acknowledged chunk without flights.
 void Outbox::Release(RetainedChunk& chunk) {
-  if (chunk.linked()) RetainedList::Remove(chunk);
   if ((chunk.header.flags & ChunkHeader::kNotice) != 0) {
     delete[] chunk.data;
   } else if (chunk.data != nullptr) {
@@ -422,14 +599,41 @@ void Outbox::Forget(uint32_t communicator, uint32_t rank) {
 
 // --- What goes wrong
 
+// Is the chunk on a flow that is not given up?
+bool Outbox::OnItsWay(const RetainedChunk& chunk) const {
+  for (const Transmission* flight = chunk.flights; flight != nullptr;
+       flight = flight->next_of_chunk) {
+    if (!flight->flow->abandoned) return true;
+  }
+  return false;
+}
+
 void Outbox::OnFlowLost(Flow& flow) {
-  while (RetainedChunk* chunk = flow.in_flight.PopFront()) {
-    chunk->lent = false;  // the endpoint has let go of it
-    if (chunk->acknowledged) {
-      Release(*chunk);
-    } else {
-      again_.PushBack(*chunk);
+  while (Transmission* flight = flow.in_flight.front()) {
+    RetainedChunk& chunk = *flight->chunk;
+    const uint64_t size = chunk.header.size;
+    EndFlight(*flight);  // the endpoint has let go of it
+    if (!chunk.acknowledged) {
+      flow.outstanding -= size;
+      // Also what another flow carries: the word of its arrival may have been
+      // lost with this one.
+      if (chunk.linked()) continue;
+      if (flow.path != nullptr) flow.path->restriped_bytes += size;
+      SendAgain(chunk);
+    } else if (chunk.flights == nullptr) {
+      Release(chunk);
     }
+  }
+}
+
+void Outbox::Abandon(Flow& flow) {
+  flow.abandoned = true;
+  for (Transmission* flight = flow.in_flight.front(); flight != nullptr;
+       flight = flow.in_flight.After(*flight)) {
+    RetainedChunk& chunk = *flight->chunk;
+    if (chunk.acknowledged || chunk.linked() || OnItsWay(chunk)) continue;
+    if (flow.path != nullptr) flow.path->restriped_bytes += chunk.header.size;
+    SendAgain(chunk);
   }
 }
 
@@ -437,27 +641,26 @@ TimePoint Outbox::Resend(Flows flows, Duration patience, TimePoint now) {
   TimePoint next_time = kNever;
   for (const auto& flow : flows) {
     if (flow->endpoint == nullptr || flow->endpoint->reliable()) continue;
-    for (RetainedChunk* chunk = flow->in_flight.front(); chunk != nullptr;) {
-      RetainedChunk* next = flow->in_flight.After(*chunk);
-      if (chunk->lent) break;  // it has not left, nor have those after it
-      if (chunk->left_at == kNever) chunk->left_at = now;
-      if (now - chunk->left_at < patience) {
-        next_time = std::min(next_time, chunk->left_at + patience);
+    for (Transmission* flight = flow->in_flight.front(); flight != nullptr;) {
+      Transmission* next = flow->in_flight.After(*flight);
+      if (flight->lent) break;  // it has not left, nor have those after it
+      if (flight->left_at == kNever) flight->left_at = now;
+      if (now - flight->left_at < patience) {
+        next_time = std::min(next_time, flight->left_at + patience);
       } else {
-        RetainedList::Remove(*chunk);
-        again_.PushBack(*chunk);
+        RetainedChunk& chunk = *flight->chunk;
+        flow->outstanding -= chunk.header.size;
+        EndFlight(*flight);
+        if (!OnItsWay(chunk)) SendAgain(chunk);
       }
-      chunk = next;
+      flight = next;
     }
   }
   return next_time;
 }
 
 void Outbox::Fail(const Status& why) {
-  retained_.ForEach([this](RetainedChunk& chunk) {
-    Acknowledge(chunk);
-    Release(chunk);
-  });
+  retained_.ForEach([this](RetainedChunk& chunk) { Acknowledge(chunk); });
   const auto end = [this, &why](SendOp& op) {
     op.given_up = why;
     op.lent = 0;

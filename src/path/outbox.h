@@ -23,6 +23,7 @@
 #include "memory/block_pool.h"
 #include "memory/object_pool.h"
 #include "path/credit.h"
+#include "path/earliest_finish.h"
 #include "path/flow.h"
 #include "path/message.h"
 
@@ -41,6 +42,7 @@ struct OutboxCounters {
   uint64_t messages = 0;
   uint64_t bytes = 0;         ///< payload, first transmissions
   uint64_t resent_bytes = 0;  ///< payload, later ones
+  uint64_t twin_bytes = 0;    ///< of these, sent ahead of any trouble
   uint64_t credit_waits = 0;  ///< turns in which credit was what lacked
   uint64_t retention_waits = 0;
 };
@@ -67,7 +69,7 @@ class Outbox {
   static constexpr size_t kMaxNotice = 4 << 10;
 
   /// Sends what can be sent now. True if anything was.
-  bool Pump(Flows flows);
+  bool Pump(Flows flows, TimePoint now);
 
   void OnSent(FrameCookie* cookie);
   /// False: acknowledges what was never sent, or not like that.
@@ -79,6 +81,8 @@ class Outbox {
   bool OnGrant(const GrantEntry& entry, bool to_come);
   /// `flow` is gone: what it carried goes again over others.
   void OnFlowLost(Flow& flow);
+  /// `flow` is silent: what it carries goes over others as well.
+  void Abandon(Flow& flow);
   /// Chunks that left over flows that may lose frames go again if they are not
   /// acknowledged after `patience`. Says when that is for the next of them.
   TimePoint Resend(Flows flows, Duration patience, TimePoint now);
@@ -158,17 +162,27 @@ class Outbox {
   };
 
   Stream* FindOrMakeStream(const StreamKey& key);
+  void Look(Flows flows, TimePoint now);
   Flow* FlowWithRoom(Flows flows);
-  bool PumpAgain(Flows flows);
-  bool PumpStreams(Flows flows);
+  Flow* FlowFor(Flows flows, uint64_t bytes);
+  uint64_t ChunkLimit(const Flow& flow) const;
+  bool PumpAgain(Flows flows, TimePoint now);
+  bool PumpStreams(Flows flows, TimePoint now);
+  bool PumpTwins(Flows flows, TimePoint now);
+  bool SendTwin(Flows flows, size_t over, TimePoint now);
+  Transmission* LastAlone(const Flow& flow) const;
   SendOp* Next(const Stream& stream, Permit* permit);
   Permit PermitFor(const Stream& stream, const SendOp& op) const;
   /// What came of a message's turn.
   enum class Turn : uint8_t { kTaken, kHeld, kRefused };
-  Turn Emit(Stream& stream, SendOp& op, const Permit& permit, Flow& flow);
+  Turn Emit(Stream& stream, SendOp& op, const Permit& permit, Flow& flow,
+            TimePoint now);
   bool EmitRetained(Stream& stream, ChunkHeader* header, const uint8_t* data,
-                    Flow& flow);
-  bool Hand(RetainedChunk& chunk, Flow& flow);
+                    Flow& flow, TimePoint now);
+  bool Hand(RetainedChunk& chunk, Flow& flow, TimePoint now);
+  void SendAgain(RetainedChunk& chunk);
+  void EndFlight(Transmission& flight);
+  bool OnItsWay(const RetainedChunk& chunk) const;
   bool HasRetentionRoom(uint64_t memory);
   void Charge(Stream& stream, ChunkHeader* header);
   void Refund(Stream& stream, const ChunkHeader& header);
@@ -191,10 +205,14 @@ class Outbox {
   IntrusiveList<SendOp, SendQueueTag> lent_;  ///< emitted, not read to the end
   IntrusiveMap<EarlyGrant, GrantTraits> early_;
   IntrusiveMap<RetainedChunk, ChunkTraits> retained_;
-  RetainedList again_;  ///< to be sent (again): lost flows, notices
+  /// To be sent (again): lost flows, notices.
+  IntrusiveList<RetainedChunk, AgainTag> again_;
+  std::vector<FlowView> views_;  ///< of the flows, in this turn
+  uint64_t pending_ = 0;         ///< payload bytes queued, or in again_
   ObjectPool<Stream> stream_pool_;
   ObjectPool<EarlyGrant> early_pool_;
   ObjectPool<RetainedChunk> chunk_pool_;
+  ObjectPool<Transmission> flight_pool_;
 
   uint64_t retained_bytes_ = 0;
   uint64_t issued_ = 0;

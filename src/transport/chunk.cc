@@ -123,6 +123,12 @@ void Encode(const PaceEntry& entry, uint8_t* out) {
   StoreLittle<uint64_t>(out + 8, entry.pace);
 }
 
+void Encode(const WantEntry& entry, uint8_t* out) {
+  StoreLittle<uint16_t>(out, entry.path);
+  StoreLittle<uint16_t>(out + 2, entry.flow);
+  StoreLittle<uint32_t>(out + 4, entry.wanted ? 1 : 0);
+}
+
 AckEntry DecodeAck(const uint8_t* in) {
   return {LoadId(in), LoadLittle<uint64_t>(in + kMessageIdSize),
           LoadLittle<uint64_t>(in + kMessageIdSize + 8)};
@@ -137,6 +143,11 @@ GrantEntry DecodeGrant(const uint8_t* in) { return {LoadId(in)}; }
 
 PaceEntry DecodePace(const uint8_t* in) {
   return {LoadLittle<uint64_t>(in), LoadLittle<uint64_t>(in + 8)};
+}
+
+WantEntry DecodeWant(const uint8_t* in) {
+  return {LoadLittle<uint16_t>(in), LoadLittle<uint16_t>(in + 2),
+          LoadLittle<uint32_t>(in + 4) != 0};
 }
 
 }  // namespace longhaul

@@ -27,8 +27,9 @@ enum class FrameKind : uint8_t {
   kPong = 5,
   kPadding = 6,  ///< opens congestion windows; thrown away
   kPace = 7,     ///< payload: PaceEntry...; how fast the sender sends
+  kWant = 8,     ///< payload: WantEntry...; flows to be opened (again)
 };
-inline constexpr uint8_t kFrameKindCount = 8;
+inline constexpr uint8_t kFrameKindCount = 9;
 
 /// Which message a chunk belongs to. A message is matched by all of it.
 struct MessageId {
@@ -127,19 +128,29 @@ struct PaceEntry {
   uint64_t pace = 0;  ///< bytes/s
 };
 
+/// Asks the side that opens flows for one, or not for it any more.
+struct WantEntry {
+  uint16_t path = 0;
+  uint16_t flow = 0;
+  bool wanted = true;
+};
+
 inline constexpr size_t kMessageIdSize = 32;
 inline constexpr size_t kAckEntrySize = kMessageIdSize + 16;
 inline constexpr size_t kCreditEntrySize = 24;
 inline constexpr size_t kGrantEntrySize = kMessageIdSize;
 inline constexpr size_t kPaceEntrySize = 16;
+inline constexpr size_t kWantEntrySize = 8;
 
 void Encode(const AckEntry& entry, uint8_t* out);
 void Encode(const CreditEntry& entry, uint8_t* out);
 void Encode(const GrantEntry& entry, uint8_t* out);
 void Encode(const PaceEntry& entry, uint8_t* out);
+void Encode(const WantEntry& entry, uint8_t* out);
 AckEntry DecodeAck(const uint8_t* in);
 CreditEntry DecodeCredit(const uint8_t* in);
 GrantEntry DecodeGrant(const uint8_t* in);
 PaceEntry DecodePace(const uint8_t* in);
+WantEntry DecodeWant(const uint8_t* in);
 
 }  // namespace longhaul

@@ -2,6 +2,8 @@
 // that the proof sees what is wrong when something is.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <random>
 #include <set>
 #include <string>
 
@@ -59,6 +61,13 @@ TEST_P(AllReduceTest, ScratchStaysWithinTheStatedMost) {
       for (const Schedule& s : BuildAll(GetParam(), 1001, c.topology)) {
         most = std::max(most, s.scratch_count);
       }
+      if (GetParam() == Algorithm::kSharded) {
+        const uint64_t stated =
+            ShardedScratch(1001, c.topology, SharesOf(c.topology));
+        EXPECT_LE(most, stated) << c.name;
+        EXPECT_LE(stated, most + 12) << c.name;
+        continue;
+      }
       EXPECT_EQ(most, GetParam() == Algorithm::kRing
                           ? RingScratch(1001, c.topology)
                           : HierarchicalScratch(1001, c.topology))
@@ -69,10 +78,68 @@ TEST_P(AllReduceTest, ScratchStaysWithinTheStatedMost) {
 
 INSTANTIATE_TEST_SUITE_P(Algorithms, AllReduceTest,
                          ::testing::Values(Algorithm::kRing,
-                                           Algorithm::kHierarchical),
+                                           Algorithm::kHierarchical,
+                                           Algorithm::kSharded),
                          [](const auto& test) {
                            return std::string(NameOf(test.param));
                          });
+
+// Shares of `sites` sites, a third of them none.
+SiteShares RandomShares(int sites, std::mt19937& random) {
+  std::vector<uint64_t> weights(static_cast<size_t>(sites));
+  for (uint64_t& weight : weights) {
+    weight = random() % 3 == 0 ? 0 : random() % 1000;
+  }
+  return SiteShares::OfWeights(weights);
+}
+
+TEST(ShardedTest, IsProvenForAnyShares) {
+  std::mt19937 random(7);
+  for (int sites = 2; sites <= 5; ++sites) {
+    for (int size = sites; size <= 17; ++size) {
+      for (const Case& c : Cases(size, sites)) {
+        const SiteShares shares = RandomShares(sites, random);
+        for (const int count : {0, 1, 5, 4 * size + 3}) {
+          const auto n = static_cast<uint64_t>(count);
+          const std::vector<Schedule> all =
+              testing::BuildAllSharded(n, c.topology, shares);
+          const Status s = CheckAllReduce(all, c.topology);
+          ASSERT_TRUE(s.ok())
+              << c.name << ", count " << count << ": " << s.ToString();
+          for (const Schedule& schedule : all) {
+            EXPECT_LE(schedule.scratch_count,
+                      ShardedScratch(n, c.topology, shares));
+          }
+        }
+      }
+    }
+  }
+}
+
+// What each site's ranks send to other sites.
+std::vector<uint64_t> SentOut(const std::vector<Schedule>& ranks,
+                              const Topology& topology) {
+  std::vector<uint64_t> sent(static_cast<size_t>(topology.site_count()));
+  for (size_t r = 0; r < ranks.size(); ++r) {
+    const auto self = static_cast<Rank>(r);
+    for (const Step& step : ranks[r].steps) {
+      if (step.kind != StepKind::kSend) continue;
+      if (topology.SameSite(self, step.peer)) continue;
+      sent[static_cast<size_t>(topology.SiteOf(self))] +=
+          ranks[r].SourcesOf(step)[0].count;
+    }
+  }
+  return sent;
+}
+
+TEST(ShardedTest, SiteSendsTheVectorAndItsShareForEachFurtherSite) {
+  const Topology topology = MakeSites({2, 1, 3, 2});
+  const SiteShares shares =
+      SiteShares::OfWeights(std::array<uint64_t, 4>{2, 0, 1, 1});
+  EXPECT_EQ(
+      SentOut(testing::BuildAllSharded(2400, topology, shares), topology),
+      (std::vector<uint64_t>{2400 * 2, 2400, 2400 * 3 / 2, 2400 * 3 / 2}));
+}
 
 // --- what the proof catches ------------------------------------------------
 
@@ -108,6 +175,10 @@ TEST(AllReduceMutationTest, EveryDependencyIsNeeded) {
   ExpectEveryDependencyNeeded(
       Algorithm::kHierarchical,
       MakeSites({4, 3}, [](int i, int) { return i % 2 == 0; }));
+  ExpectEveryDependencyNeeded(Algorithm::kSharded, MakeSites({1, 3, 2}));
+  ExpectEveryDependencyNeeded(
+      Algorithm::kSharded,
+      MakeSites({4, 3, 1}, [](int i, int) { return i % 2 == 0; }));
 }
 
 class MutationTest : public ::testing::TestWithParam<Algorithm> {
@@ -226,7 +297,8 @@ TEST(AllReduceMutationTest, SilentRankIsMissedEvenForAnEmptyVector) {
 
 INSTANTIATE_TEST_SUITE_P(Algorithms, MutationTest,
                          ::testing::Values(Algorithm::kRing,
-                                           Algorithm::kHierarchical),
+                                           Algorithm::kHierarchical,
+                                           Algorithm::kSharded),
                          [](const auto& test) {
                            return std::string(NameOf(test.param));
                          });

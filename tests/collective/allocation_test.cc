@@ -108,6 +108,7 @@ TEST(AllocationTest, AWarmedShapeAllocatesNothing) {
     ExpectNoAllocations({2}, Algorithm::kHierarchical, count);
     ExpectNoAllocations({2, 2}, Algorithm::kHierarchical, count);
     ExpectNoAllocations({2, 2}, Algorithm::kRing, count);
+    ExpectNoAllocations({2, 1, 1}, Algorithm::kSharded, count);
   }
 }
 

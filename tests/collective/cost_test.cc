@@ -54,7 +54,8 @@ constexpr CostParameters kWanOnly = {.lan_rate = 1e12,
 
 SegmentPlan PlanOf(Algorithm algorithm, uint64_t bytes,
                    const Topology& topology) {
-  return PlanSegments(bytes / 4, 4, topology, algorithm, {{}, 64 * kMi})
+  return PlanSegments(bytes / 4, 4, topology, algorithm, SharesOf(topology),
+                      {{}, 64 * kMi})
       .value();
 }
 
@@ -121,6 +122,72 @@ TEST(LowerBoundTest, OneSiteMovesItsVectorTwiceButForAPart) {
   EXPECT_NEAR(LowerBound(1'000'000, Topology::OneSite(4), p), 1.5e-3 + 1e-5,
               1e-9);
   EXPECT_EQ(LowerBound(1'000'000, Topology::OneSite(1), p), 0);
+}
+
+// Two sites of one rank, 10 Gbit/s each way, and paths between them.
+Topology Between(std::vector<PathSpec> paths) {
+  return Topology::Make(
+             {{"a", 10 * kGbit, 10 * kGbit}, {"b", 10 * kGbit, 10 * kGbit}},
+             {{0, 0, true, "h"}, {1, 1, true, "h"}}, std::move(paths))
+      .value();
+}
+
+TEST(LowerBoundTest, PathsOfAPairAreFilledTogether) {
+  const Topology both = Between({{0, 1, kGbit, 5 * kMillisecond, {}},
+                                 {0, 1, kGbit, 50 * kMillisecond, {}}});
+  EXPECT_NEAR(LowerBound(64'000'000, both, kWanOnly), 0.2835, 1e-9);
+  // A short vector is over before the long path is worth it.
+  EXPECT_NEAR(LowerBound(1'000'000, both, kWanOnly), 0.013, 1e-9);
+}
+
+TEST(SimulationTest, PathsOfAPairAreUsedTogether) {
+  const Topology both = Between({{0, 1, kGbit, 5 * kMillisecond, {}},
+                                 {0, 1, kGbit, 50 * kMillisecond, {}}});
+  for (const uint64_t bytes : {4 * kMi, 64 * kMi}) {
+    const double bound = LowerBound(bytes, both, kWanOnly);
+    const double simulated =
+        Simulated(Algorithm::kHierarchical, bytes, both, kWanOnly);
+    EXPECT_GE(simulated, bound * 0.999999);
+    EXPECT_NEAR(simulated, bound, 0.05 * bound) << bytes;
+    EXPECT_NEAR(Estimated(Algorithm::kHierarchical, bytes, both, kWanOnly),
+                bound, 0.02 * bound)
+        << bytes;
+  }
+}
+
+TEST(SimulationTest, ShardedReachesTheBoundOfUnlikeSites) {
+  constexpr double kMbit = 1e6;
+  const std::vector<std::vector<double>> cases = {
+      {150 * kMbit, 200 * kMbit, 250 * kMbit},
+      {130 * kMbit, 200 * kMbit, 200 * kMbit, 200 * kMbit},
+      {50 * kMbit, 200 * kMbit, 200 * kMbit, 200 * kMbit},
+      std::vector<double>(8, kGbit)};
+  for (const std::vector<double>& rates : cases) {
+    for (const int m : {1, 2}) {
+      const Topology topology = Sites(std::vector<int>(rates.size(), m), rates,
+                                      rates, 25 * kMillisecond);
+      const SegmentPlan plan =
+          PlanSegments(64 * kMi / 4, 4, topology, Algorithm::kSharded,
+                       SharesOf(topology))
+              .value();
+      const double simulated =
+          Simulate(
+              BuildAll(Algorithm::kSharded, plan.segment_elements, topology), 4,
+              topology, {}, plan.segments, plan.in_flight)
+              .seconds;
+      EXPECT_LE(simulated, 1.06 * LowerBound(64 * kMi, topology))
+          << ::testing::PrintToString(rates) << ", " << m;
+      EXPECT_NEAR(EstimateSeconds(Algorithm::kSharded, plan, 4, topology),
+                  simulated, 0.04 * simulated)
+          << ::testing::PrintToString(rates) << ", " << m;
+    }
+  }
+}
+
+TEST(SimulationTest, ShardedHasTwoDelays) {
+  const Timing t = Simulate(BuildAll(Algorithm::kSharded, 6, LikeSites(3, 2)),
+                            4, LikeSites(3, 2), kWanOnly);
+  EXPECT_NEAR(t.seconds, 0.1, 0.001);
 }
 
 TEST(SimulationTest, ExchangeTakesOneDelayAndTheBytesOfItsSite) {
@@ -264,7 +331,8 @@ TEST_P(CostTest, ClosedFormIsCloseToTheSimulation) {
 
 INSTANTIATE_TEST_SUITE_P(Algorithms, CostTest,
                          ::testing::Values(Algorithm::kRing,
-                                           Algorithm::kHierarchical),
+                                           Algorithm::kHierarchical,
+                                           Algorithm::kSharded),
                          [](const auto& test) {
                            return std::string(NameOf(test.param));
                          });

@@ -25,7 +25,7 @@ OperationPlan Blocks(Collective collective, uint64_t block, Interval window,
 
 TEST(OperationPlanTest, AVectorIsItsSegmentsInTurn) {
   const OperationPlan plan =
-      OperationPlan::ForVector(Algorithm::kRing, 250, 4, MakeSites({2, 2}),
+      OperationPlan::ForVector(Algorithm::kRing, {}, 250, 4, MakeSites({2, 2}),
                                {.segment_size = 400})
           .value();
   ASSERT_EQ(plan.segments(), 3U);
@@ -40,9 +40,10 @@ TEST(OperationPlanTest, AVectorIsItsSegmentsInTurn) {
 }
 
 TEST(OperationPlanTest, ABarrierIsOneSegment) {
-  const OperationPlan plan = OperationPlan::ForVector(Algorithm::kHierarchical,
-                                                      0, 1, MakeSites({2, 2}))
-                                 .value();
+  const OperationPlan plan =
+      OperationPlan::ForVector(Algorithm::kHierarchical, {}, 0, 1,
+                               MakeSites({2, 2}))
+          .value();
   EXPECT_EQ(plan.segments(), 1U);
   EXPECT_EQ(plan.At(0).shape, Shape());
 }

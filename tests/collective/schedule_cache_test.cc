@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <vector>
 
 #include "collective/schedule_cases.h"
@@ -62,6 +63,18 @@ TEST_F(ScheduleCacheTest, SameShapeIsTheSameSchedule) {
   other.root = 1;
   EXPECT_NE(&*cache_.Get(other), first);
   EXPECT_EQ(cache_.size(), 3U);
+}
+
+TEST_F(ScheduleCacheTest, OtherSharesAreAnotherSchedule) {
+  const auto with = [](uint64_t first, uint64_t second) {
+    const std::array<uint64_t, 2> weights = {first, second};
+    return Shape{Collective::kAllReduce, Algorithm::kSharded, 0, 100,
+                 SiteShares::OfWeights(weights)};
+  };
+  const ScheduleCache::Hold more = cache_.Get(with(3, 1));
+  const ScheduleCache::Hold less = cache_.Get(with(1, 3));
+  EXPECT_GT(more->schedule.scratch_count, less->schedule.scratch_count);
+  EXPECT_EQ(&*cache_.Get(with(3, 1)), &*more);
 }
 
 TEST_F(ScheduleCacheTest, DropsWhatWasUsedLongestAgo) {

@@ -12,6 +12,7 @@
 #include "collective/hierarchical.h"
 #include "collective/ring.h"
 #include "collective/schedule.h"
+#include "collective/sharded.h"
 #include "topology/topology.h"
 
 namespace longhaul::testing {
@@ -73,9 +74,23 @@ inline std::vector<Case> Cases(int size, int sites) {
   return cases;
 }
 
-/// Every rank's schedule.
+/// Every rank's sharded schedule.
+inline std::vector<Schedule> BuildAllSharded(uint64_t count,
+                                             const Topology& topology,
+                                             const SiteShares& shares) {
+  std::vector<Schedule> all;
+  for (Rank rank = 0; rank < topology.size(); ++rank) {
+    all.push_back(BuildShardedAllReduce(count, topology, shares, rank));
+  }
+  return all;
+}
+
+/// Every rank's schedule; with the topology's shares.
 inline std::vector<Schedule> BuildAll(Algorithm algorithm, uint64_t count,
                                       const Topology& topology) {
+  if (algorithm == Algorithm::kSharded) {
+    return BuildAllSharded(count, topology, SharesOf(topology));
+  }
   std::vector<Schedule> all;
   for (Rank rank = 0; rank < topology.size(); ++rank) {
     all.push_back(algorithm == Algorithm::kRing

@@ -3,6 +3,7 @@
 
 #include "collective/schedule_runner.h"
 
+#include <array>
 #include <random>
 
 #include "support/sim_job.h"
@@ -101,7 +102,7 @@ TEST(ScheduleRunnerTest, EveryTopologyAndLengthGivesTheExactSum) {
       {3, 2}, {4, 1, 2}, {2, 2, 2, 2}, {1, 1, 1, 1, 1}};
   for (const auto& sites : shapes) {
     for (const Algorithm algorithm :
-         {Algorithm::kRing, Algorithm::kHierarchical}) {
+         {Algorithm::kRing, Algorithm::kHierarchical, Algorithm::kSharded}) {
       SimJobConfig config;
       config.sites = sites;
       config.algorithm = algorithm;
@@ -345,6 +346,57 @@ TEST(ScheduleRunnerTest, WhoClosesEndsLaterOperationsButNotEarlierOnes) {
           << next.status(r).ToString();
     }
     EXPECT_EQ(last.Wrong(), 0u);
+  }
+}
+
+TEST(ScheduleRunnerTest, SharesMayChangeBetweenOperations) {
+  SimJobConfig config;
+  config.sites = {2, 1, 2};
+  config.algorithm = Algorithm::kSharded;
+  SimJob job(6, config);
+  std::vector<std::unique_ptr<Call>> calls;
+  std::mt19937_64 random(6);
+  for (int64_t i = 0; i < 12; ++i) {
+    std::array<uint64_t, 3> weights{};
+    for (uint64_t& weight : weights) weight = random() % 4;
+    for (Rank r = 0; r < job.size(); ++r) {
+      job.runner(r).SetShares(SiteShares::OfWeights(weights));
+    }
+    // Twice, so that operations with other shares run beside each other.
+    for (int twice = 0; twice < 2; ++twice) {
+      calls.push_back(std::make_unique<Call>(job, 50'001, i));
+      calls.back()->Start();
+    }
+    job.world().RunFor(10 * kMillisecond);
+  }
+  for (auto& call : calls) {
+    ASSERT_TRUE(call->Wait(20 * kSecond));
+    EXPECT_TRUE(call->status(0).ok()) << call->status(0).ToString();
+    EXPECT_EQ(call->Wrong(), 0u);
+  }
+}
+
+TEST(ScheduleRunnerTest, SharesThatDifferAreNamedOnEveryRank) {
+  // Each site believes that the other one adds everything up: nobody would
+  // send a total.
+  SimJobConfig config;
+  config.sites = {2, 2};
+  config.algorithm = Algorithm::kSharded;
+  SimJob job(7, config);
+  const std::array<uint64_t, 2> ours = {1, 0};
+  const std::array<uint64_t, 2> theirs = {0, 1};
+  for (Rank r = 0; r < job.size(); ++r) {
+    job.runner(r).SetShares(SiteShares::OfWeights(r < 2 ? theirs : ours));
+  }
+  for (const uint64_t count : {uint64_t{0}, uint64_t{1000}}) {
+    Call call(job, count);
+    call.Start();
+    ASSERT_TRUE(call.Wait(5 * kSecond));
+    for (Rank r = 0; r < job.size(); ++r) {
+      EXPECT_THAT(call.status(r).text(),
+                  ::testing::HasSubstr("the sites' shares differ"))
+          << r;
+    }
   }
 }
 

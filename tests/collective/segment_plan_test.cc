@@ -15,7 +15,9 @@ constexpr uint64_t kMi = kKi * kKi;
 SegmentPlan Plan(uint64_t count, const Topology& topology,
                  const SegmentOptions& options = {},
                  Algorithm algorithm = Algorithm::kHierarchical) {
-  return PlanSegments(count, 4, topology, algorithm, options).value();
+  return PlanSegments(count, 4, topology, algorithm, SharesOf(topology),
+                      options)
+      .value();
 }
 
 TEST(SegmentPlanTest, ShortVectorIsOneSegment) {
@@ -111,11 +113,11 @@ TEST(SegmentPlanTest, NeverMoreSegmentsThanTheirNumberCanCount) {
 
 TEST(SegmentPlanTest, TooLittleScratchIsAFault) {
   const Topology topology = MakeSites({2, 2});
-  const auto plan =
-      PlanSegments(100 * kMi, 4, topology, Algorithm::kHierarchical, {{}, 100});
+  const auto plan = PlanSegments(100 * kMi, 4, topology,
+                                 Algorithm::kHierarchical, {}, {{}, 100});
   EXPECT_EQ(plan.status().code(), StatusCode::kExhausted);
   const auto endless = PlanSegments(uint64_t{1} << 60, 4, topology,
-                                    Algorithm::kHierarchical, {});
+                                    Algorithm::kHierarchical, {}, {});
   EXPECT_EQ(endless.status().code(), StatusCode::kInvalidArgument);
 }
 

@@ -68,6 +68,9 @@ void CheckEntries(FrameKind kind, const uint8_t* data, size_t size) {
   if (kind == FrameKind::kGrant && size >= kGrantEntrySize) {
     CheckEntry<GrantEntry, kGrantEntrySize>(data, DecodeGrant);
   }
+  if (kind == FrameKind::kWant && size >= kWantEntrySize) {
+    CheckEntry<WantEntry, kWantEntrySize>(data, DecodeWant);
+  }
   if (kind == FrameKind::kPace && size >= kPaceEntrySize) {
     CheckEntry<PaceEntry, kPaceEntrySize>(data, DecodePace);
   }

@@ -256,10 +256,9 @@ class LateTwins : public testing::Test {
     Message& message = path.MakeAToB(1'000'000);
     if (posted) message.Recv();
     message.Send();
-    path.RunFor(100 * kMillisecond);
-    path.AddFlow({.rate = 1e9, .delay = kMillisecond});
-    path.RunFor(950 * kMillisecond);
+    path.RunFor(1050 * kMillisecond);
     EXPECT_EQ(path.b->Counters().in.bytes, 0u);
+    path.AddFlow({.rate = 1e9, .delay = kMillisecond});
     path.world.network().Kill(*path.flows[0].a);
     return message;
   }

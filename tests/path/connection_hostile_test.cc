@@ -288,8 +288,9 @@ TEST_F(Hostile, AcknowledgementsThatAreNeverReadAreBounded) {
 // --- Control
 
 TEST_F(Hostile, ControlFramesOfOddLength) {
-  for (const FrameKind kind : {FrameKind::kAck, FrameKind::kCredit,
-                               FrameKind::kGrant, FrameKind::kPace}) {
+  for (const FrameKind kind :
+       {FrameKind::kAck, FrameKind::kCredit, FrameKind::kGrant,
+        FrameKind::kPace, FrameKind::kWant}) {
     for (const size_t size : {1u, 23u, 31u, 47u, 16383u}) {
       victim_ = std::make_unique<Side>(world_, 0, 1, config_.For("them"),
                                        config_.pool);

@@ -151,7 +151,7 @@ class Usage(unittest.TestCase):
         self.refused("-n", "0", says="give an integer from 1")
         self.refused("-g", "8", says="give 1")
         self.refused("-G", "4", says="give 0")
-        self.refused("--algo", "rings", says="give auto, ring or hierarchical")
+        self.refused("--algo", "rings", says="give auto, ring, hierarchical or sharded")
         self.refused("--bound", "25ms", says="such as 500mbit,25ms")
         self.refused("-b", "2K", "-e", "1K", says="--minbytes 2K is above --maxbytes 1K")
         self.refused("--ranks", "2", "--sites", "3", says="no more than --ranks 2")

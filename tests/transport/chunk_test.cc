@@ -165,6 +165,14 @@ TEST(ChunkTest, EntriesComeBackAsTheyWere) {
   Encode(PaceEntry{uint64_t{1} << 60, 31'250'000}, pace_bytes);
   EXPECT_EQ(DecodePace(pace_bytes).line, uint64_t{1} << 60);
   EXPECT_EQ(DecodePace(pace_bytes).pace, 31'250'000u);
+
+  uint8_t want_bytes[kWantEntrySize];
+  for (const bool wanted : {true, false}) {
+    Encode(WantEntry{0x1234, 0x5678, wanted}, want_bytes);
+    EXPECT_EQ(DecodeWant(want_bytes).path, 0x1234u);
+    EXPECT_EQ(DecodeWant(want_bytes).flow, 0x5678u);
+    EXPECT_EQ(DecodeWant(want_bytes).wanted, wanted);
+  }
 }
 
 TEST(ChunkTest, HashesOfNeighboursDiffer) {

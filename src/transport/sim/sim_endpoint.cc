@@ -1,5 +1,7 @@
 #include "transport/sim/sim_endpoint.h"
 
+#include <utility>
+
 #include "base/check.h"
 #include "base/text.h"
 #include "transport/sim/sim_network.h"
@@ -100,6 +102,10 @@ EndpointStats SimEndpoint::Stats() const {
     for (const SimFrame* frame : *queue) {
       stats.bytes_unsent += kHeaderSize + frame->size;
     }
+  }
+  // What waits before a reliable link that is silent has been sent, in vain.
+  if (side_.silent && side_.link.reliable) {
+    stats.bytes_in_flight += std::exchange(stats.bytes_unsent, 0);
   }
   return stats;
 }
