@@ -101,6 +101,13 @@ class Running:
             self._news.wait_for(lambda: there() or self._over, seconds)
             return there()
 
+    def code(self, seconds: float) -> int | None:
+        """What it ended with; None if it has not ended in time."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def next_start(self, seconds: float) -> tuple[int, float] | None:
         """The next operation to begin, and when it did; None if none does."""
         with self._news:
@@ -119,11 +126,11 @@ class Running:
 
 
 class Line:
-    """The path that is broken, as the lab has it."""
+    """A path that is broken, as the lab has it."""
 
-    def __init__(self, lab: Lab, path: Path) -> None:
+    def __init__(self, lab: Lab, number: int, path: Path) -> None:
         self._lab = lab
-        self._name = f"p{BROKEN}"
+        self._name = f"p{number}"
         self._path = path
 
     def down(self) -> None:
@@ -195,7 +202,7 @@ class Breaker:
     """Breaks a path in operation after operation."""
 
     def __init__(self, lab: Lab, paths: Sequence[Path], size: int, seed: int) -> None:
-        self._line = Line(lab, paths[BROKEN])
+        self._line = Line(lab, BROKEN, paths[BROKEN])
         self._paths = paths
         self._size = size
         self._dice = random.Random(seed)
