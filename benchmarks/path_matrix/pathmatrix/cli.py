@@ -79,7 +79,7 @@ def adjusted(scenario: Scenario, options: argparse.Namespace) -> Scenario:
 def measure(scenario: Scenario, options: argparse.Namespace, found: programs.Tools, log: Path, files: contenders.Files) -> ScenarioResult:
     """All rounds of all contenders."""
     result = ScenarioResult(scenario)
-    result.predicted = contenders.predicted(files, scenario.sizes, found)
+    result.predicted = contenders.predicted(scenario, files, options.hosts, found)
     for turn in range(1, options.rounds + 1):
         for name in scenario.contenders:
             if name in result.faults:

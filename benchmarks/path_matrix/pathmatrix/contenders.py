@@ -8,7 +8,7 @@ from pathlib import Path
 from labbench.jobs import Job
 from labbench.programs import LAB, Tools
 
-from pathmatrix.scenarios import BOTH, Scenario, alone
+from pathmatrix.scenarios import BOTH, PREDICTED, Scenario, alone
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,19 @@ def subject(scenario: Scenario) -> str:
     return BOTH if scenario.paths else "auto"
 
 
-def predicted(files: Files, sizes: tuple[int, ...], tools: Tools) -> dict[int, float]:
-    """Seconds that `longhaul plan` expects; nothing where it cannot be asked."""
-    command = [str(tools.command), "plan", str(files.rates), *(str(size) for size in sizes), "--json"]
+def predicted(scenario: Scenario, files: Files, hosts: int, tools: Tools) -> dict[int, float]:
+    """Seconds that `longhaul plan` expects of what it would choose; nothing where it cannot be asked."""
+    counts = [word for site in range(scenario.sites) for word in ("--hosts", f"s{site}={hosts}")]
+    command = [str(tools.command), "plan", str(files.rates), *(str(size) for size in PREDICTED), *counts, "--json"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        rows = json.loads(done.stdout)["sizes"] if done.returncode == 0 else []
-    except (OSError, ValueError, KeyError):
+    except OSError:
         return {}
-    return {row["bytes"]: row["seconds"] for row in rows}
+    if done.returncode != 0:
+        return {}
+    found = {}
+    for size in json.loads(done.stdout)["sizes"]:
+        for schedule in size["schedules"]:
+            if schedule["name"] == size["chosen"]:
+                found[size["bytes"]] = schedule["estimated_seconds"]
+    return found

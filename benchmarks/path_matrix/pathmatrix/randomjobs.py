@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from labbench import labs, programs
-from labbench.figures import MIB, size_text
+from labbench.figures import MIB
 from labbench.labs import say
 from labtool import machine
 from labtool.lab import Lab
@@ -74,13 +74,13 @@ class Case:
 
     def text(self) -> str:
         paths = "; ".join(
-            f"{rate / 1e6:.0f} Mbit/s {delay * 1e3:.1f} ms {loss:.2%}"
+            f"{rate / 1e6:.0f} Mbit/s {delay * 1e3:.1f} ms {loss:.3%}"
             for rate, delay, loss in zip(self.rates, self.delays, self.losses)
         )
         faults = ", ".join(
             f"{fault.at:.2f} s {'kill' if fault.kind < 0 else KINDS[fault.kind].name + f' p{fault.path}'}" for fault in self.faults
         )
-        sizes = ", ".join(size_text(size) for size in self.sizes)
+        sizes = ", ".join(f"{size} B" for size in self.sizes)
         return f"hosts {self.hosts}, {paths}; {self.algorithm}, {self.flows} flows, {self.type} {self.op} {sizes}; {faults or 'no fault'}"
 
 
