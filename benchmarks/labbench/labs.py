@@ -27,6 +27,15 @@ def _on_signal(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
+UNSUPPORTED = 77  # exit code of `lab` where the machine cannot have one
+
+
+def supported() -> bool:
+    """Can this machine have a lab? If not, `lab` says on stderr what is in the way."""
+    command = [str(LAB), "--lab", f"probe{os.getpid()}", "run", "--", "true"]
+    return subprocess.run(command, check=False).returncode != UNSUPPORTED
+
+
 def run_inside(name: str, lab: tuple[str, ...], link: Path, own: list[str], plan: dict[str, Any]) -> dict[str, Any] | str:
     """Runs `own`, which is to measure in a lab, by `lab run`; what it leaves as the plan's "result", or why it does not.
 

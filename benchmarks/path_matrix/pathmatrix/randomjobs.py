@@ -29,7 +29,7 @@ process, and has to end with an error on every other rank. A job is drawn from
 its seed, which is printed; --seed SEED --cases 1 runs it again (the faults then
 meet it at about the same instants).
 
-exit code: 0; 1 if a job went wrong.
+exit code: 0; 1 if a job went wrong; 77 if this machine cannot have a lab.
 """
 
 TYPES = ("int8", "uint8", "int32", "uint32", "int64", "uint64", "half", "float", "double", "bfloat16")
@@ -200,6 +200,8 @@ def main(argv: list[str]) -> int:
     if options.inside:
         return inside(options)
     found = programs.find(options.build)
+    if not labs.supported():
+        return labs.UNSUPPORTED
     logs = (options.logs or Path(tempfile.mkdtemp(prefix="path_random."))).resolve()
     logs.mkdir(exist_ok=True)
     first = options.seed or random.randrange(1, 1 << 31)
