@@ -132,6 +132,7 @@ class Line:
         self._lab = lab
         self._name = f"p{number}"
         self._path = path
+        self._resetters: list[subprocess.Popen[str]] = []
 
     def down(self) -> None:
         self._lab.set(self._name, ["down"])
@@ -141,9 +142,24 @@ class Line:
 
     def reset(self) -> None:
         """RST to every connection of the first site's hosts on the path."""
+        self.ready()
+        for resetter in self._resetters:
+            print(file=resetter.stdin, flush=True)
+        for resetter in self._resetters:
+            assert resetter.stdout and resetter.stdout.readline() == "done\n", "ss -K"
+
+    def ready(self) -> None:
+        """Has shells wait in the hosts for the next reset, which to start takes longer than that may."""
+        if self._resetters:
+            return
         for host in self._lab.plan.hosts_of(0):
-            address = self._lab.plan.address(host, self._name)
-            subprocess.run(self._lab.command(host.name, ["ss", "-K", "src", address]), capture_output=True, check=True)
+            script = f"while read line; do ss -K src {self._lab.plan.address(host, self._name)} >/dev/null && echo done; done"
+            self._resetters.append(
+                subprocess.Popen(
+                    self._lab.command(host.name, ["sh", "-c", script], bound=True),
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                )
+            )
 
     def lose(self) -> None:
         self._lab.set(self._name, [f"loss={LOSS}"])
@@ -203,6 +219,7 @@ class Breaker:
 
     def __init__(self, lab: Lab, paths: Sequence[Path], size: int, seed: int) -> None:
         self._line = Line(lab, BROKEN, paths[BROKEN])
+        self._line.ready()
         self._paths = paths
         self._size = size
         self._dice = random.Random(seed)
