@@ -63,6 +63,25 @@ struct InterfaceList {
   bool operator==(const InterfaceList&) const = default;
 };
 
+/// Two addresses that make a path, each by an interface's name or as it is.
+struct PathRule {
+  std::string here;
+  std::string there;  ///< of the peer
+  bool operator==(const PathRule&) const = default;
+};
+
+/// How much may leave on a path, in bits/s; 0: no limit.
+struct RateLimits {
+  struct Of {
+    std::string label;  ///< the interface here, or its address
+    double rate = 0;
+    bool operator==(const Of&) const = default;
+  };
+  double every = 0;      ///< of each path
+  std::vector<Of> some;  ///< of these; then none of the others
+  bool operator==(const RateLimits&) const = default;
+};
+
 /// How an option's text is read.
 enum class OptionType : uint8_t {
   kText,     ///< any text
@@ -76,6 +95,9 @@ enum class OptionType : uint8_t {
   kBool,     ///< y/n, yes/no, on/off, true/false, 1/0
   kList,     ///< words separated by commas; ^ negates
   kPorts,    ///< low-high
+  kPaths,    ///< names separated by commas, or pairs of them: p0>eth1
+  kRates,    ///< none, a rate, or name=rate separated by commas
+  kDscp,     ///< 0..63 or a name: cs1, af41, ef, le
 };
 
 /// "size", "time", ...
@@ -109,11 +131,13 @@ struct Options {
   AddressFamily address_family = AddressFamily::kAuto;
   std::optional<PortRange> port_range;
   std::string secret_file;
-  std::string site_plugin;  ///< path of NCCL's plugin within a site
+  std::vector<PathRule> paths;  ///< between sites
+  std::string site_plugin;      ///< path of NCCL's plugin within a site
 
   // Patience.
   std::chrono::nanoseconds timeout = std::chrono::seconds(60);
   std::chrono::nanoseconds connect_timeout = std::chrono::seconds(60);
+  std::optional<std::chrono::nanoseconds> path_timeout;
 
   // Collectives.
   Algorithm algo = Algorithm::kAuto;
@@ -125,6 +149,8 @@ struct Options {
   std::optional<int32_t> wan_flows;
   std::string wan_cc;  ///< "system", "bbr", ...
   bool wan_pace = true;
+  RateLimits wan_rate_limit;
+  std::optional<uint8_t> wan_dscp;
   std::optional<uint64_t> wan_pool;
   std::optional<uint64_t> wan_retention;
   std::optional<uint64_t> warmup;

@@ -70,6 +70,7 @@ Status Process::Open() {
   Status opened = context_->OpenDoor(site_, *this);
   if (!opened.ok()) return opened;
   card_ = context_->Card(site_, wan_access_);
+  card_.labels.clear();  // handles have none: both sides shall plan the same
   greeting_ = EncodeCard(card_);
   // Without it a lost connection is opened again by the peer alone.
   if (greeting_.size() > kLongestGreeting) greeting_.clear();

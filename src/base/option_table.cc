@@ -38,6 +38,11 @@ constexpr OptionInfo kTable[] = {
     {"LONGHAUL_SECRET_FILE", "secret_file", OptionType::kPath, false, "", "", "", "", kNetwork,
      "File with the job's secret, the same on all ranks: peers that do not prove they have it are refused. "
      "Without one, the secret is derived from what the rendezvous hands out, which keeps out strays but not an attacker who can read the network."},
+    {"LONGHAUL_PATHS", "paths", OptionType::kPaths, true, "auto", "", "", "", kNetwork,
+     "Paths to processes in other sites: interfaces, by name or address. p0,p1 joins p0 here with p0 there, and p1 with p1; "
+     "p0>eth1 joins p0 with eth1, from whichever end has the name before the >. Wins over the topology file. Give all ranks the "
+     "same list. auto is what the topology file says (via), else every pair of usable addresses (docs/topology.md); "
+     "with NCCL's net always the latter."},
     {"LONGHAUL_SITE_PLUGIN", "site_plugin", OptionType::kPath, false, "", "", "", "", kNetwork,
      "Full path of another network plugin for NCCL, libnccl-net-ofi.so say. longhaul's plugin then leaves the traffic between "
      "ranks of one site to it, on its first device; without one that is TCP. Must be set on all ranks of a site or on none. "
@@ -50,6 +55,9 @@ constexpr OptionInfo kTable[] = {
      "It also limits how long a context that is destroyed waits for its peers to take what was sent."},
     {"LONGHAUL_CONNECT_TIMEOUT", "connect_timeout", OptionType::kTime, false, "60s", "seconds", "100ms..1h", "", kPatience,
      "How long the start waits for all ranks to arrive at the rendezvous, and a connection for its peer to answer."},
+    {"LONGHAUL_PATH_TIMEOUT", "path_timeout", OptionType::kTime, true, "auto", "seconds", "100ms..1h", "", kPatience,
+     "How long operations wait when every path to a process in another site is gone, before they fail with kUnreachable. "
+     "auto is LONGHAUL_TIMEOUT."},
 
     {"LONGHAUL_ALGO", "algo", OptionType::kChoice, true, "auto", "", "auto|ring|hierarchical|sharded", "", kCollectives,
      "Family of schedules of all-reduces and barriers. auto takes the one priced cheapest for the message and the topology; "
@@ -67,13 +75,20 @@ constexpr OptionInfo kTable[] = {
      "What is framed and acknowledged as one on a WAN connection, and what moves to another flow when one stalls. "
      "Smaller balances flows better, larger costs less per byte."},
     {"LONGHAUL_WAN_FLOWS", "wan_flows", OptionType::kCount, true, "auto", "flows", "1..64", "", kWan,
-     "TCP connections per WAN peer. More gather more of a lossy line under a loss-based congestion control."},
+     "TCP connections per WAN peer and path. auto is 1 where both hosts permit BBR, 16 where they do not. More gather more of a lossy line under a loss-based congestion control."},
     {"LONGHAUL_WAN_CC", "wan_cc", OptionType::kWord, true, "auto", "", "auto|system|bbr|cubic|reno|NAME", "", kWan,
      "TCP congestion control of WAN connections, by the kernel's name for it. "
      "auto is bbr where this process may choose it, else the host's default; system leaves the host's default."},
     {"LONGHAUL_WAN_PACE", "wan_pace", OptionType::kBool, false, "y", "", "", "", kWan,
      "Paces each WAN flow to what it is seen to deliver, in agreement with the other processes of its site, so that they share a "
      "line evenly and do not overrun the queue in front of it. n leaves all to the congestion control."},
+    {"LONGHAUL_WAN_RATE_LIMIT", "wan_rate_limit", OptionType::kRates, false, "none", "bits/s", "", "", kWan,
+     "Most that this process sends on one path to one other process, data and headers: one rate for every path, or rates by the "
+     "interface here (its name or address), p0=100mbit,p1=1gbit, and none for those not named. What arrives is not limited. "
+     "The processes of a host and of a site do not share it: h processes that send over one line may fill h times the rate."},
+    {"LONGHAUL_WAN_DSCP", "wan_dscp", OptionType::kDscp, true, "auto", "", "0..63", "", kWan,
+     "Differentiated services code point of the packets of WAN connections, for networks that sort by it: 0 to 63, or cs0 to cs7, "
+     "af11 to af43, ef, le. Set on the packets this process sends: give all ranks the same. auto leaves the host's."},
     {"LONGHAUL_WAN_POOL", "wan_pool", OptionType::kSize, true, "auto", "bytes", "64K..64G", "", kWan,
      "Receive memory per WAN peer for data that arrives before anyone asked for it. "
      "Should hold at least the line's rate times its round-trip time."},
@@ -104,10 +119,11 @@ constexpr OptionInfo kTable[] = {
 constexpr OptionField kFields[] = {
     &Options::rendezvous, &Options::rank, &Options::world_size, &Options::site, &Options::topology,
     &Options::interfaces, &Options::address_family, &Options::port_range, &Options::secret_file,
-    &Options::site_plugin,
-    &Options::timeout, &Options::connect_timeout,
+    &Options::paths, &Options::site_plugin,
+    &Options::timeout, &Options::connect_timeout, &Options::path_timeout,
     &Options::algo, &Options::segment_size, &Options::scratch_size,
-    &Options::chunk_size, &Options::wan_flows, &Options::wan_cc, &Options::wan_pace, &Options::wan_pool, &Options::wan_retention,
+    &Options::chunk_size, &Options::wan_flows, &Options::wan_cc, &Options::wan_pace,
+    &Options::wan_rate_limit, &Options::wan_dscp, &Options::wan_pool, &Options::wan_retention,
     &Options::warmup, &Options::socket_buffer, &Options::notsent_lowat,
     &Options::busy_poll, &Options::log, &Options::log_file, &Options::warn_unused_env,
 };

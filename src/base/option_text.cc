@@ -175,6 +175,84 @@ Reading Read(const OptionInfo&, std::string_view text, InterfaceList* out) {
   return Reading::kGood;
 }
 
+// An interface's name, which may hold almost anything, or an address.
+bool IsPathEnd(std::string_view text) {
+  return !text.empty() && text.find_first_of("<>=/ \t") == text.npos;
+}
+
+Reading Read(const OptionInfo&, std::string_view text,
+             std::vector<PathRule>* out) {
+  std::vector<PathRule> rules;
+  for (const std::string_view entry : Split(text, ',')) {
+    const std::vector<std::string_view> ends = Split(entry, '>');
+    if (ends.size() > 2 || !IsPathEnd(ends.front()) ||
+        !IsPathEnd(ends.back())) {
+      return Reading::kMistyped;
+    }
+    rules.push_back({std::string(ends.front()), std::string(ends.back())});
+  }
+  *out = std::move(rules);
+  return Reading::kGood;
+}
+
+Reading ReadRate(std::string_view text, double* out) {
+  const std::optional<double> rate = ParseRate(text);
+  if (!rate || !(*rate > 0)) return Reading::kMistyped;
+  *out = *rate;
+  return Reading::kGood;
+}
+
+Reading Read(const OptionInfo&, std::string_view text, RateLimits* out) {
+  RateLimits limits;
+  if (!EqualIgnoringCase(text, "none") &&
+      text.find('=') == std::string_view::npos) {
+    const Reading reading = ReadRate(text, &limits.every);
+    if (reading != Reading::kGood) return reading;
+  } else if (!EqualIgnoringCase(text, "none")) {
+    for (const std::string_view entry : Split(text, ',')) {
+      const size_t equals = std::min(entry.find('='), entry.size());
+      RateLimits::Of of{std::string(Trim(entry.substr(0, equals))), 0};
+      if (!IsPathEnd(of.label) || equals == entry.size()) {
+        return Reading::kMistyped;
+      }
+      const Reading reading =
+          ReadRate(Trim(entry.substr(equals + 1)), &of.rate);
+      if (reading != Reading::kGood) return reading;
+      limits.some.push_back(std::move(of));
+    }
+  }
+  *out = std::move(limits);
+  return Reading::kGood;
+}
+
+// RFC 2474, 2597, 3246 and 8622.
+std::optional<int> DscpOf(std::string_view name) {
+  if (EqualIgnoringCase(name, "ef")) return 46;
+  if (EqualIgnoringCase(name, "le")) return 1;
+  const auto digit = [name](size_t at, int most) {
+    const int value = at < name.size() ? name[at] - '0' : -1;
+    return value <= most ? value : -1;
+  };
+  if (name.size() == 3 && EqualIgnoringCase(name.substr(0, 2), "cs")) {
+    const int precedence = digit(2, 7);
+    if (precedence >= 0) return 8 * precedence;
+  }
+  if (name.size() == 4 && EqualIgnoringCase(name.substr(0, 2), "af")) {
+    const int type = digit(2, 4);
+    const int drop = digit(3, 3);
+    if (type >= 1 && drop >= 1) return 8 * type + 2 * drop;
+  }
+  return {};
+}
+
+Reading Read(const OptionInfo& option, std::string_view text, uint8_t* out) {
+  if (const std::optional<int> named = DscpOf(text)) {
+    *out = static_cast<uint8_t>(*named);
+    return Reading::kGood;
+  }
+  return ReadInRange(option, text, ParseInteger, out);
+}
+
 template <typename T>
 requires kIsChoice<T> Reading Read(const OptionInfo&, std::string_view text,
                                    T* out) {
@@ -218,6 +296,25 @@ std::string Write(const InterfaceList& value) {
   }
   return text;
 }
+std::string Write(const std::vector<PathRule>& value) {
+  std::string text;
+  for (const PathRule& rule : value) {
+    if (!text.empty()) text += ',';
+    text += rule.here;
+    if (rule.there != rule.here) text += '>' + rule.there;
+  }
+  return text;
+}
+std::string Write(const RateLimits& value) {
+  if (value.every > 0) return RateText(value.every);
+  std::string text;
+  for (const RateLimits::Of& of : value.some) {
+    if (!text.empty()) text += ',';
+    text += of.label + '=' + RateText(of.rate);
+  }
+  return text.empty() ? "none" : text;
+}
+std::string Write(uint8_t value) { return std::to_string(value); }
 template <typename T>
 requires kIsChoice<T> std::string Write(T value) { return Name(value); }
 template <typename T>
@@ -259,6 +356,14 @@ const char* FormOf(OptionType type) {
              "and = for exact names, e.g. eth0,ib or ^docker";
     case OptionType::kPorts:
       return "low-high, e.g. 20000-20100";
+    case OptionType::kPaths:
+      return "interfaces or addresses separated by commas, e.g. p0,p1 or "
+             "p0>eth1";
+    case OptionType::kRates:
+      return "none, a rate with kbit, mbit or gbit (powers of 1000), e.g. "
+             "500mbit, or rates of interfaces, e.g. p0=100mbit,p1=1gbit";
+    case OptionType::kDscp:
+      return "a number or a name, e.g. 46, ef, af41, cs1 or le";
   }
   return "";
 }
@@ -289,9 +394,38 @@ const char* NameOf(OptionType type) noexcept {
       return "list";
     case OptionType::kPorts:
       return "ports";
+    case OptionType::kPaths:
+      return "paths";
+    case OptionType::kRates:
+      return "rates";
+    case OptionType::kDscp:
+      return "DSCP";
   }
   return "?";
 }
+
+namespace {
+
+// What a value of this type is, with its article.
+std::string Kind(OptionType type) {
+  switch (type) {
+    case OptionType::kAddress:
+    case OptionType::kCount:
+      return Text("an %s", NameOf(type));
+    case OptionType::kBool:
+      return "a yes or no";
+    case OptionType::kPorts:
+      return "a range of ports";
+    case OptionType::kPaths:
+      return "a list of paths";
+    case OptionType::kRates:
+      return "a rate or rates of interfaces";
+    default:
+      return Text("a %s", NameOf(type));
+  }
+}
+
+}  // namespace
 
 std::string AcceptedForm(const OptionInfo& option) {
   std::string form = FormOf(option.type);
@@ -339,17 +473,9 @@ Status SetOption(int row, std::string_view source, std::string_view value,
       },
       OptionFields()[static_cast<size_t>(row)]);
   if (reading == Reading::kGood) return {};
-  const std::string what =
-      reading == Reading::kOutOfRange
-          ? "out of range"
-          : Text("not %s %s",
-                 option.type == OptionType::kAddress ||
-                         option.type == OptionType::kCount
-                     ? "an"
-                     : "a",
-                 option.type == OptionType::kBool    ? "yes or no"
-                 : option.type == OptionType::kPorts ? "range of ports"
-                                                     : NameOf(option.type));
+  const std::string what = reading == Reading::kOutOfRange
+                               ? "out of range"
+                               : "not " + Kind(option.type);
   return {StatusCode::kInvalidArgument,
           Text("%s=%s: %s; write %s", std::string(source).c_str(),
                std::string(value).c_str(), what.c_str(),

@@ -16,6 +16,11 @@
 #include "topology/topology_file.h"
 
 namespace longhaul {
+namespace {
+
+constexpr std::chrono::milliseconds kPause(1);
+
+}  // namespace
 
 Result<std::unique_ptr<Context>> Context::Create(Options options) {
   Result<std::unique_ptr<Impl>> impl = Impl::Create(std::move(options));
@@ -81,8 +86,26 @@ class Communicator::Impl final : public PeerDirectory {
   }
 
   Result<Algorithm> AlgorithmFor(size_t count, DataType type) const {
-    return SelectAlgorithm(algorithm_, count, SizeOf(type), topology_,
-                           SharesOf(topology_), segments_);
+    Result<Algorithm> algorithm = Algorithm::kAuto;
+    Call([&] { algorithm = runner_->AlgorithmFor(count, SizeOf(type)); });
+    return algorithm;
+  }
+  /// Plans with the rates that the lines have been seen to have. Once on every
+  /// rank, between the same operations.
+  void AgreeOnRates() {
+    bool agreeing = true;
+    Call([&] { runner_->AgreeOnRates(); });
+    for (;;) {
+      Call([&] { agreeing = runner_->agreeing(); });
+      if (!agreeing) return;
+      std::this_thread::sleep_for(kPause);
+    }
+  }
+  /// Of the sharded all-reduce, now.
+  SiteShares Shares() const {
+    SiteShares shares;
+    Call([&] { shares = runner_->shares(); });
+    return shares;
   }
 
   /// Have the connections between sites opened their windows?
@@ -164,7 +187,6 @@ namespace {
 
 /// A rank whose connections are not warm by then goes on all the same.
 constexpr Duration kLongestWarmUp = 10 * kSecond;
-constexpr std::chrono::milliseconds kWarmUpPause(1);
 
 // All ranks compare the same cards, so all come to the same answer.
 Status CheckTopologyFiles(const std::vector<ProcessCard>& cards) {
@@ -281,9 +303,10 @@ Result<std::unique_ptr<Communicator>> CommunicatorMaker::Make(
     // The padding of the warm-up is gone when a barrier has passed behind it.
     const TimePoint end = Now() + kLongestWarmUp;
     while (!communicator->impl_->Warm() && Now() < end) {
-      std::this_thread::sleep_for(kWarmUpPause);
+      std::this_thread::sleep_for(kPause);
     }
     met = Meet(communicator, patience);
+    if (met.ok()) communicator->impl_->AgreeOnRates();
   }
   if (!met.ok()) return met;
   return communicator;

@@ -13,6 +13,7 @@ Status Context::Impl::OpenDoor(const std::string& site, PipeAcceptor& pipes) {
   engine_.Call([&](TimePoint) {
     pipes_ = &pipes;
     line_ = PaceBoard::LineTo(site);
+    site_ = site;
     door_.job = RandomU64() | 1;
     if (!secret_file_key_) FillRandom(door_.key);
     policy_.job = door_.job;

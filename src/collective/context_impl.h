@@ -14,14 +14,17 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
+#include "collective/peer.h"
 #include "collective/process_card.h"
 #include "collective/rendezvous.h"
 #include "engine/engine.h"
 #include "memory/block_pool.h"
 #include "path/connection.h"
 #include "path/pipe.h"
+#include "topology/path_plan.h"
 #include "topology/topology_file.h"
 #include "transport/tcp/tcp_connector.h"
 #include "transport/tcp/tcp_listener.h"
@@ -98,8 +101,7 @@ class Context::Impl final : private FlowAcceptor {
   /// Capability bit of cards: BBR may be asked for on this host.
   static constexpr uint64_t kBbr = 1;
   uint64_t line_ = 0;  ///< to this process's site, as others know it
-
-  class Peer;
+  std::string site_;   ///< this process's, by the last it has joined as
 
   /// The key by which the ranks meet for the next communicator of that name.
   std::string NextKey(const std::string& name, Rank rank);
@@ -111,15 +113,22 @@ class Context::Impl final : private FlowAcceptor {
   Status EnterJob(uint64_t job, const SipKey& secret);
   TcpSettings FlowSettings() const;
   uint16_t WanFlows(const ProcessCard& card) const;
+  Duration PathTimeout() const {
+    return options_.path_timeout.value_or(options_.timeout).count();
+  }
   ConnectionConfig ConfigFor(uint64_t incarnation, uint64_t line,
                              const std::string& peer, bool same_site);
   TcpConnector::Config CallTo(const ProcessCard& card, const std::string& peer,
                               LinkClass link) const;
-  void Call(Peer& peer, bool again);
+  PathEnd OwnEnd() const;
+  Result<std::vector<PathDialer::Path>> PathsTo(const ProcessCard& card,
+                                                const std::string& peer) const;
+  PathInfo PathOf(int fd, uint64_t incarnation) const;
+  Status Introduce(Peer& peer, const ProcessCard& card);
+  std::unique_ptr<Peer> MakePeer(const ConnectionConfig& config,
+                                 bool same_site);
   HelloPolicy PolicyFor(const ProcessCard& card) const;
   Result<Hello> AcceptPrivate(const Hello& theirs);
-  void AddFlow(Peer& peer, uint16_t flow, UniqueFd fd, const Hello& theirs,
-               TimePoint now);
   void Close();
   bool CloseStep(TimePoint deadline);
 
@@ -138,6 +147,7 @@ class Context::Impl final : private FlowAcceptor {
   Engine engine_;
   BlockPool pool_;
   std::unique_ptr<TcpListener> listener_;
+  std::vector<std::string> labels_;  ///< of the listener's addresses
   std::unique_ptr<RendezvousServer> server_;
   HelloPolicy policy_;
 

@@ -44,6 +44,33 @@ Address DecodeAddress(const uint8_t* in) {
   return address;
 }
 
+// Behind the addresses: for each a length, and as many bytes.
+void EncodeLabels(const ProcessCard& card, size_t addresses,
+                  std::vector<uint8_t>* out) {
+  for (size_t i = 0; i < addresses; ++i) {
+    const std::string label = i < card.labels.size() ? card.labels[i] : "";
+    const size_t size = std::min(label.size(), kMaxCardLabel);
+    out->push_back(static_cast<uint8_t>(size));
+    out->insert(out->end(), label.begin(),
+                label.begin() + static_cast<std::ptrdiff_t>(size));
+  }
+}
+
+// Cards of versions without labels end before them.
+bool DecodeLabels(std::span<const uint8_t> in, ProcessCard* card) {
+  card->labels.resize(card->addresses.size());
+  if (in.empty()) return true;
+  for (std::string& label : card->labels) {
+    if (in.empty() || in[0] > kMaxCardLabel || in.size() - 1 < in[0]) {
+      return false;
+    }
+    const size_t size = in[0];
+    label.assign(reinterpret_cast<const char*>(in.data()) + 1, size);
+    in = in.subspan(1 + size);
+  }
+  return true;
+}
+
 // As Address makes them, so that equal addresses compare equal.
 bool IsUsable(const Address& address) {
   if (address.port == 0 || address.IsAny()) return false;
@@ -80,6 +107,7 @@ std::vector<uint8_t> EncodeCard(const ProcessCard& card) {
   for (size_t i = 0; i < addresses; ++i, p += kAddressSize) {
     EncodeAddress(card.addresses[i], p);
   }
+  EncodeLabels(card, addresses, &bytes);
   StoreLittle<uint32_t>(bytes.data() + kChecksumAt,
                         Crc32c(bytes.data() + kBodyAt, bytes.size() - kBodyAt));
   return bytes;
@@ -125,6 +153,13 @@ Result<ProcessCard> DecodeCard(std::span<const uint8_t> bytes) {
     const Address address = DecodeAddress(p);
     if (!IsUsable(address)) return Corrupt("an address nobody can connect to");
     card.addresses.push_back(address);
+  }
+  if (!DecodeLabels(bytes.subspan(static_cast<size_t>(p - bytes.data())),
+                    &card)) {
+    return Corrupt("labels beyond its end");
+  }
+  if (!std::all_of(card.labels.begin(), card.labels.end(), IsPlain)) {
+    return Corrupt("a label with control characters");
   }
   return card;
 }

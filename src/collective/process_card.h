@@ -33,21 +33,25 @@ struct ProcessCard {
   uint32_t pid = 0;
   uint64_t topology = 0;  ///< TopologyFile::Fingerprint; 0: no file
   Door door;
-  bool wan_access = true;          ///< it can reach other sites itself
-  std::string host;                ///< at most kMaxCardName bytes, as is
-  std::string site;                ///< the same; empty: not said
-  std::vector<Address> addresses;  ///< data listeners, the best first; scopes
-                                   ///< mean nothing elsewhere and stay here
+  bool wan_access = true;           ///< it can reach other sites itself
+  std::string host;                 ///< at most kMaxCardName bytes, as is
+  std::string site;                 ///< the same; empty: not said
+  std::vector<Address> addresses;   ///< data listeners, the best first; scopes
+                                    ///< mean nothing elsewhere and stay here
+  std::vector<std::string> labels;  ///< the addresses' interfaces, in their
+                                    ///< order; missing or empty: not said
   bool operator==(const ProcessCard&) const = default;
 };
 
 inline constexpr size_t kMaxCardName = 255;
 inline constexpr size_t kMaxCardAddresses = 64;
+inline constexpr size_t kMaxCardLabel = 15;
 
-/// Names and addresses beyond the limits are cut.
+/// Names, labels and addresses beyond the limits are cut.
 std::vector<uint8_t> EncodeCard(const ProcessCard& card);
 /// kCorrupt for what no version sends: wrong magic, checksum or lengths, names
-/// with control characters, an incarnation of 0, addresses without a port.
+/// with control characters, an incarnation of 0, addresses without a port. The
+/// result has as many labels as addresses.
 /// Bytes behind the fields known here are a later version's and skipped.
 Result<ProcessCard> DecodeCard(std::span<const uint8_t> bytes);
 

@@ -83,7 +83,9 @@ ScheduleRunner::ScheduleRunner(Engine& engine, const Topology& topology,
       topology_(topology),
       peers_(peers),
       config_(config),
+      planner_(topology, config.self),
       shares_(SharesOf(topology)),
+      own_operations_(new OperationTable(this)),
       cache_(topology, config.self),
       by_rank_(static_cast<size_t>(topology.size()), nullptr) {
   ready_.reserve(kUsuallyReady);
@@ -93,7 +95,9 @@ ScheduleRunner::ScheduleRunner(Engine& engine, const Topology& topology,
 }
 
 ScheduleRunner::~ScheduleRunner() {
-  LH_CHECK(active_.empty());
+  LH_CHECK(idle());
+  if (asked_ != nullptr) asked_->Release();
+  own_operations_->Drop();
   for (Connection* connection : attached_) {
     connection->Detach(config_.communicator,
                        static_cast<uint32_t>(config_.self));
@@ -130,6 +134,68 @@ Connection& ScheduleRunner::Peer(Rank rank) {
 // --- Operations begin
 
 void ScheduleRunner::Start(Operation& operation, TimePoint /*now*/) {
+  if (!held_.empty() || !MayBegin(operation)) {
+    held_.push_back(&operation);
+  } else {
+    BeginInTurn(operation);
+  }
+}
+
+// What waits for rates begins when they are there, or when nothing is done any
+// more.
+void ScheduleRunner::BeginHeld() {
+  if (use_at_once_ && asked_->Done()) UseRates();
+  while (!held_.empty() && MayBegin(*held_.front())) {
+    Operation* operation = held_.front();
+    held_.pop_front();
+    BeginInTurn(*operation);
+  }
+}
+
+bool ScheduleRunner::UsesRates(const Operation& operation) const {
+  return asked_ != nullptr &&
+         planner_.TurnOf(operation.call) == RatePlanner::Turn::kUse;
+}
+
+bool ScheduleRunner::MayBegin(const Operation& operation) const {
+  return !broken_.ok() || !UsesRates(operation) || asked_->Done();
+}
+
+void ScheduleRunner::BeginInTurn(Operation& operation) {
+  const bool ask = planner_.TurnOf(operation.call) == RatePlanner::Turn::kAsk;
+  if (UsesRates(operation) && asked_->Done()) UseRates();
+  planner_.Count(operation.call);
+  Begin(operation);
+  if (ask) Ask();
+}
+
+void ScheduleRunner::AgreeOnRates() {
+  if (topology_.site_count() < 3 || asked_ != nullptr) return;
+  use_at_once_ = true;
+  Ask();
+}
+
+void ScheduleRunner::Ask() {
+  if (asked_ != nullptr) return;
+  asked_ = own_operations_->Acquire();
+  asked_->call = planner_.Ask(peers_.Lines());
+  Begin(*asked_);
+}
+
+void ScheduleRunner::UseRates() {
+  const bool summed = asked_->status().ok();
+  std::exchange(asked_, nullptr)->Release();
+  use_at_once_ = false;
+  if (summed && planner_.Use()) SetShares(SharesOf(planner_.topology()));
+}
+
+void ScheduleRunner::SetShares(const SiteShares& shares) {
+  LH_CHECK(shares.sites() == topology_.site_count());
+  shares_ = shares;
+  choices_ = {};
+}
+
+void ScheduleRunner::Begin(Operation& operation) {
   const uint64_t sequence = next_sequence_++;
   if (!broken_.ok()) {
     aborted_[sequence % kRemembered] = true;
@@ -151,12 +217,6 @@ void ScheduleRunner::Start(Operation& operation, TimePoint /*now*/) {
   Wake();
 }
 
-void ScheduleRunner::SetShares(const SiteShares& shares) {
-  LH_CHECK(shares.sites() == topology_.site_count());
-  shares_ = shares;
-  choices_ = {};
-}
-
 Result<OperationPlan> ScheduleRunner::PlanBlocks(
     const OperationCall& call) const {
   Status buildable = CheckBuildable(topology_, Algorithm::kHierarchical);
@@ -172,13 +232,11 @@ Result<OperationPlan> ScheduleRunner::PlanVector(const OperationCall& call) {
       choices_[(call.count * 0x9e3779b97f4a7c15u + element_size) >> 58];
   if (!choice.valid || choice.count != call.count ||
       choice.element_size != element_size) {
-    const Result<Algorithm> algorithm =
-        SelectAlgorithm(config_.algorithm, call.count, element_size, topology_,
-                        shares_, config_.segments);
+    const Result<Algorithm> algorithm = AlgorithmFor(call.count, element_size);
     if (!algorithm.ok()) return algorithm.status();
     const Result<OperationPlan> plan =
         OperationPlan::ForVector(*algorithm, shares_, call.count, element_size,
-                                 topology_, config_.segments);
+                                 planner_.topology(), config_.segments);
     if (!plan.ok()) return plan;
     choice = {true, call.count, element_size, *plan};
   }
@@ -247,6 +305,7 @@ void ScheduleRunner::Poll(uint32_t /*events*/, TimePoint /*now*/) {
     RetireSegments();
   } while (LaunchSegments());
   EndRuns();
+  BeginHeld();
   if (next_ready_ < ready_.size()) Wake();
 }
 

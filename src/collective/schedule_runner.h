@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,7 +21,9 @@
 
 #include "collective/operation.h"
 #include "collective/operation_plan.h"
+#include "collective/rate_planner.h"
 #include "collective/schedule_cache.h"
+#include "collective/selector.h"
 #include "collective/site_shares.h"
 #include "engine/engine.h"
 #include "path/connection.h"
@@ -35,6 +38,9 @@ class PeerDirectory {
   /// The connection to the process of a rank: opened when first asked for, and
   /// usable at once. Stays put as long as the directory does.
   virtual Connection& To(Rank rank) = 0;
+  /// How fast the lines of this rank's process to other sites have been seen
+  /// to be; nothing if another rank of the process tells that.
+  virtual LineRates Lines() const { return {}; }
 };
 
 struct RunnerConfig {
@@ -56,13 +62,26 @@ class ScheduleRunner final : private Pollable,
 
   /// Begins an operation; it ends with Operation::Complete.
   void Start(Operation& operation, TimePoint now);
-  /// The shares of sharded all-reduces that start from now on; at first those
+  /// Agrees with all ranks on the rates of the sites' lines as seen by now, to
+  /// plan with. Between the same operations on all ranks; none may be begun
+  /// before it is over. By itself the runner does so from time to time
+  /// (rate_planner.h).
+  void AgreeOnRates();
+  bool agreeing() const { return use_at_once_; }
+  /// The shares of sharded all-reduces that begin from now on; at first those
   /// of the topology. All ranks have to change between the same operations.
   void SetShares(const SiteShares& shares);
+  /// What an all-reduce would use now.
+  Result<Algorithm> AlgorithmFor(uint64_t count, size_t element_size) const {
+    return SelectAlgorithm(config_.algorithm, count, element_size,
+                           planner_.topology(), shares_, config_.segments);
+  }
+  /// By which sharded all-reduces are cut that begin now.
+  const SiteShares& shares() const { return shares_; }
   /// Ends everything in flight with `why` and refuses what comes.
   void Abort(const Status& why);
   /// Nothing is in flight.
-  bool idle() const { return active_.empty(); }
+  bool idle() const { return active_.empty() && held_.empty(); }
 
   /// Ok, or what has broken the communicator.
   const Status& status() const { return broken_; }
@@ -134,6 +153,13 @@ class ScheduleRunner final : private Pollable,
   void OnNotice(Connection& from, const Notice& notice) override;
   void OnFault(Connection& from, const Status& why) override;
 
+  void BeginHeld();
+  bool UsesRates(const Operation& operation) const;
+  bool MayBegin(const Operation& operation) const;
+  void BeginInTurn(Operation& operation);
+  void Begin(Operation& operation);
+  void Ask();
+  void UseRates();
   Status Prepare(Run& run);
   Result<OperationPlan> PlanBlocks(const OperationCall& call) const;
   Result<OperationPlan> PlanVector(const OperationCall& call);
@@ -168,7 +194,12 @@ class ScheduleRunner final : private Pollable,
   const Topology& topology_;
   PeerDirectory& peers_;
   const RunnerConfig config_;
+  RatePlanner planner_;
   SiteShares shares_;  ///< of sharded all-reduces that begin
+  OperationTable* own_operations_;
+  Operation* asked_ = nullptr;  ///< sums rates, or its sum is to be used
+  bool use_at_once_ = false;
+  std::deque<Operation*> held_;  ///< begin when that has been done
   ScheduleCache cache_;
   std::array<Choice, 64> choices_;
 

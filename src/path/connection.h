@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "path/access_meter.h"
 #include "path/flow.h"
 #include "path/inbox.h"
 #include "path/message.h"
@@ -61,6 +62,8 @@ struct ConnectionConfig {
   /// Where paces are agreed upon; null: nowhere. Outlives the connection.
   PaceBoard* board = nullptr;
   uint64_t line = 0;  ///< PaceBoard::LineTo the peer's site; 0: it is a mate
+  /// Told what flows to another site do; null: nobody. Outlives the connection.
+  AccessMeter* access = nullptr;
 };
 
 struct ConnectionCounters {
@@ -180,6 +183,7 @@ class Connection final : public ChunkSink, private Pollable {
   void Want(Flow& flow, TimePoint now);
   void Spare(Flow& flow);
   void TakeWant(const WantEntry& entry, TimePoint now);
+  void TellAccess(Flow& flow, const EndpointStats& stats, TimePoint now);
   Path& PathOf(uint16_t number, const PathInfo& info);
   Flow* PlaceFor(std::optional<FlowId> id);
   void CountPaths(std::vector<PathCounters>* out) const;

@@ -67,6 +67,7 @@ void Connection::AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now,
   flow->meter = FlowMeter();
   flow->health = FlowHealth();
   flow->next_look = 0;
+  flow->told_delivered = flow->told_received = 0;
   flow->abandoned = flow->wanted = flow->asked = false;
   flow->pong_due = false;
   flow->heard = last_heard_ = now;
@@ -106,6 +107,7 @@ TimePoint Connection::LookAtFlows(TimePoint now) {
       const EndpointStats stats = flow->endpoint->Stats();
       flow->meter.Sample(now, stats);
       if (flow->endpoint->reliable()) flow->health.Sample(now, stats);
+      TellAccess(*flow, stats, now);
       changed |= busy && PaceFlow(*flow, share, resumed, stats, now);
       flow->next_look = now + (busy ? std::clamp(stats.rtt / kLooks,
                                                  kShortestLook, kLongestLook)
@@ -115,6 +117,17 @@ TimePoint Connection::LookAtFlows(TimePoint now) {
   }
   if (busy) SettlePace(changed, now);
   return next;
+}
+
+void Connection::TellAccess(Flow& flow, const EndpointStats& stats,
+                            TimePoint now) {
+  const uint64_t confirmed =
+      stats.bytes_delivered -
+      std::exchange(flow.told_delivered, stats.bytes_delivered);
+  const uint64_t came = stats.bytes_received -
+                        std::exchange(flow.told_received, stats.bytes_received);
+  if (config_.access == nullptr) return;
+  config_.access->Look(now, confirmed, came, stats.bytes_unsent > 0);
 }
 
 bool Connection::Speaks(const Flow& flow) const {

@@ -80,12 +80,14 @@ struct Flow {
   uint64_t outstanding = 0;  ///< payload bytes in flight, not acknowledged
   FlowMeter meter;
   FlowHealth health;
-  TimePoint next_look = 0;  ///< at what its transport counts
-  bool abandoned = false;   ///< what it carries has been given to others
-  bool fell = false;        ///< silent, and counted as such
-  bool wanted = false;      ///< it is to be opened (again)
-  bool asked = false;       ///< by the peer, who has been told
-  size_t place = 0;         ///< among the connection's flows
+  TimePoint next_look = 0;      ///< at what its transport counts
+  uint64_t told_delivered = 0;  ///< to the access meter
+  uint64_t told_received = 0;
+  bool abandoned = false;  ///< what it carries has been given to others
+  bool fell = false;       ///< silent, and counted as such
+  bool wanted = false;     ///< it is to be opened (again)
+  bool asked = false;      ///< by the peer, who has been told
+  size_t place = 0;        ///< among the connection's flows
   Path* path = nullptr;
 
   Arriving arriving = Arriving::kNothing;

@@ -101,7 +101,10 @@ Result<Topology> Topology::Make(std::vector<SiteSpec> sites,
   if (status.ok()) status = CheckPaths(sites.size(), paths);
   if (!status.ok()) return status;
   for (PathSpec& path : paths) {
-    if (path.a > path.b) std::swap(path.a, path.b);
+    if (path.a > path.b) {
+      std::swap(path.a, path.b);
+      std::swap(path.via[0], path.via[1]);
+    }
     if (path.loss) *path.loss += 0.0;  // -0 is 0
   }
   std::stable_sort(
@@ -185,6 +188,21 @@ double Topology::WanUp(SiteIndex site) const {
 
 double Topology::WanDown(SiteIndex site) const {
   return Site(site).wan_down.value_or(kDefaultWanRate);
+}
+
+bool Topology::HasWanRates(SiteIndex site) const {
+  return Site(site).wan_up.has_value() && Site(site).wan_down.has_value();
+}
+
+Topology Topology::WithWanRates(std::span<const SiteRates> rates) const {
+  LH_CHECK(rates.size() == sites_.size());
+  Topology other = *this;
+  for (size_t i = 0; i < rates.size(); ++i) {
+    LH_CHECK(rates[i].up > 0 && rates[i].down > 0);
+    other.sites_[i].wan_up = rates[i].up;
+    other.sites_[i].wan_down = rates[i].down;
+  }
+  return other;
 }
 
 double Topology::RateBetween(SiteIndex from, SiteIndex to) const {

@@ -10,6 +10,7 @@
 #include <longhaul/status.h>
 #include <longhaul/types.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -52,7 +53,15 @@ struct PathSpec {
   std::optional<double> rate;     ///< bits/s, each direction
   std::optional<Duration> delay;  ///< one way
   std::optional<double> loss;     ///< share of packets lost, 0 .. 1
+  /// Interface or address at `a` and at `b`; empty: not said.
+  std::array<std::string, 2> via{};
   bool operator==(const PathSpec&) const = default;
+};
+
+/// Bits/s out of a site and into it, all ranks.
+struct SiteRates {
+  double up = 0;
+  double down = 0;
 };
 
 class Topology {
@@ -94,6 +103,10 @@ class Topology {
   /// Bits/s, all ranks of the site together; kDefaultWanRate if not stated.
   double WanUp(SiteIndex site) const;
   double WanDown(SiteIndex site) const;
+  /// Are both stated?
+  bool HasWanRates(SiteIndex site) const;
+  /// The same sites with these rates, one pair of positive ones per site.
+  Topology WithWanRates(std::span<const SiteRates> rates) const;
   /// Bits/s from one site to another: the least of what is stated of the
   /// sender's up, the receiver's down and the sum of their paths (unless one of
   /// them has no rate); kDefaultWanRate if nothing is. `from` != `to`.

@@ -113,6 +113,7 @@ uint64_t TopologyFile::Fingerprint() const {
     hash.Add(uint64_t{path.delay.has_value()});
     hash.Add(static_cast<uint64_t>(path.delay.value_or(0)));
     hash.Add(path.loss);
+    for (const std::string& end : path.via) hash.Add(end);
   }
   return std::max<uint64_t>(hash.value(), 1);
 }
@@ -141,6 +142,22 @@ SiteIndex TopologyFile::FindSite(std::string_view name) const {
     if (sites[site].spec.name == name) return static_cast<SiteIndex>(site);
   }
   return -1;
+}
+
+std::vector<PathRule> TopologyFile::PathRules(std::string_view here,
+                                              std::string_view there) const {
+  const SiteIndex own = FindSite(here);
+  const SiteIndex peer = FindSite(there);
+  std::vector<PathRule> rules;
+  for (const PathSpec& path : paths) {
+    if (path.via[0].empty()) continue;
+    if (path.a == own && path.b == peer) {
+      rules.push_back({path.via[0], path.via[1]});
+    } else if (path.a == peer && path.b == own) {
+      rules.push_back({path.via[1], path.via[0]});
+    }
+  }
+  return rules;
 }
 
 Result<std::string> ChooseSite(std::string_view option,

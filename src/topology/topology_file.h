@@ -12,6 +12,7 @@
 //   rate = "500mbit"
 //   delay = "110ms"                      # one way
 //   loss = 0.0001
+//   via = ["p0", "eth1"]                 # interface or address at each end
 //
 // LONGHAUL_SITE, where set, decides a process's site and the file's host lists
 // are not asked; rates, paths and no_wan_hosts still come from the file.
@@ -19,6 +20,7 @@
 // Plain values; thread-compatible.
 #pragma once
 
+#include <longhaul/options.h>
 #include <longhaul/status.h>
 
 #include <cstdint>
@@ -57,6 +59,10 @@ struct TopologyFile {
   bool HostHasWan(SiteIndex site, std::string_view host) const;
   /// -1 if no site has that name.
   SiteIndex FindSite(std::string_view name) const;
+  /// What `via` says of the paths from one site to another, as seen from
+  /// `here`; empty if nothing.
+  std::vector<PathRule> PathRules(std::string_view here,
+                                  std::string_view there) const;
 };
 
 /// The site name of this process: `option` (LONGHAUL_SITE) if not empty, else

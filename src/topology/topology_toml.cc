@@ -5,6 +5,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -151,6 +152,26 @@ class Reader {
     return loss;
   }
 
+  std::array<std::string, 2> ReadVia(const toml::table& table) {
+    const toml::node* node = table.get("via");
+    if (node == nullptr) return {};
+    std::vector<std::string> ends;
+    if (const auto* both = node->as_string()) {
+      ends = {both->get(), both->get()};
+    } else if (const auto* array = node->as_array();
+               array != nullptr && array->is_homogeneous<std::string>()) {
+      ends = ReadTexts(table, "via");
+    }
+    if (ends.size() != 2 || ends[0].empty() || ends[1].empty()) {
+      Refuse(*node,
+             "via is not what the path begins and ends with; write the "
+             "interface (or address) at each of the two sites, e.g. [\"p0\", "
+             "\"eth1\"], or one for both, \"p0\"");
+      return {};
+    }
+    return {ends[0], ends[1]};
+  }
+
   TopologyFile::Site ReadSite(const toml::table& table,
                               const TopologyFile& file) {
     CheckKeys(table, "[[site]]", {"name", "hosts", "wan", "no_wan_hosts"});
@@ -178,7 +199,7 @@ class Reader {
   }
 
   PathSpec ReadPath(const toml::table& table, const TopologyFile& file) {
-    CheckKeys(table, "[[path]]", {"between", "rate", "delay", "loss"});
+    CheckKeys(table, "[[path]]", {"between", "rate", "delay", "loss", "via"});
     PathSpec path;
     const std::vector<std::string> ends = ReadTexts(table, "between");
     if (ends.size() != 2 || ends[0] == ends[1]) {
@@ -196,6 +217,7 @@ class Reader {
     path.rate = ReadRate(table, "rate");
     path.delay = ReadDelay(table);
     path.loss = ReadLoss(table);
+    path.via = ReadVia(table);
     return path;
   }
 

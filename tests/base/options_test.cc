@@ -89,12 +89,16 @@ TEST(OptionsTest, ReadsEveryType) {
       "LONGHAUL_INTERFACES=^docker,veth",
       "LONGHAUL_ADDRESS_FAMILY=ipv6",
       "LONGHAUL_PORT_RANGE=20000-20100",
+      "LONGHAUL_PATHS=p0, p1>10.0.1.7",
       "LONGHAUL_TIMEOUT=1.5s",
+      "LONGHAUL_PATH_TIMEOUT=30s",
       "LONGHAUL_ALGO=ring",
       "LONGHAUL_SCRATCH_SIZE=1G",
       "LONGHAUL_CHUNK_SIZE=256K",
       "LONGHAUL_WAN_FLOWS=8",
       "LONGHAUL_WAN_CC=bbr",
+      "LONGHAUL_WAN_RATE_LIMIT=p0=100mbit, fd00::1=1.5gbit",
+      "LONGHAUL_WAN_DSCP=af41",
       "LONGHAUL_WARMUP=0",
       "LONGHAUL_BUSY_POLL=0",
       "LONGHAUL_LOG=DEBUG",
@@ -109,13 +113,19 @@ TEST(OptionsTest, ReadsEveryType) {
   EXPECT_EQ(options->address_family, AddressFamily::kIpv6);
   EXPECT_EQ(options->port_range, (PortRange{20000, 20100}));
   EXPECT_EQ(options->timeout, milliseconds(1500));
+  EXPECT_EQ(options->paths,
+            (std::vector<PathRule>{{"p0", "p0"}, {"p1", "10.0.1.7"}}));
   EXPECT_EQ(options->connect_timeout, seconds(60));
+  EXPECT_EQ(options->path_timeout, seconds(30));
   EXPECT_EQ(options->algo, Algorithm::kRing);
   EXPECT_EQ(options->scratch_size, 1u << 30);
   EXPECT_EQ(options->chunk_size, 256u << 10);
   EXPECT_EQ(options->segment_size, std::nullopt);
   EXPECT_EQ(options->wan_flows, 8);
   EXPECT_EQ(options->wan_cc, "bbr");
+  EXPECT_EQ(options->wan_rate_limit,
+            (RateLimits{0, {{"p0", 1e8}, {"fd00::1", 1.5e9}}}));
+  EXPECT_EQ(options->wan_dscp, 34);
   EXPECT_EQ(options->warmup, 0u);
   EXPECT_EQ(options->log, LogLevel::kDebug);
   EXPECT_FALSE(options->warn_unused_env);
@@ -133,6 +143,18 @@ TEST(OptionsTest, SetTakesVariableOrKeyAndGetWritesItBack) {
   EXPECT_EQ(*options.Get("timeout"), "120s");
   ASSERT_TRUE(options.Set("port_range", "500").ok());
   EXPECT_EQ(*options.Get("port_range"), "500-500");
+  ASSERT_TRUE(options.Set("paths", "p0 > eth1, p1>p1").ok());
+  EXPECT_EQ(*options.Get("paths"), "p0>eth1,p1");
+  ASSERT_TRUE(options.Set("path_timeout", "auto").ok());
+  EXPECT_EQ(options.path_timeout, std::nullopt);
+  ASSERT_TRUE(options.Set("wan_rate_limit", "1000mbit").ok());
+  EXPECT_EQ(*options.Get("wan_rate_limit"), "1gbit");
+  ASSERT_TRUE(options.Set("wan_rate_limit", "p0=5mbit,p1=64kbit").ok());
+  EXPECT_EQ(*options.Get("wan_rate_limit"), "p0=5mbit,p1=64kbit");
+  ASSERT_TRUE(options.Set("wan_rate_limit", "None").ok());
+  EXPECT_EQ(options.wan_rate_limit, RateLimits{});
+  ASSERT_TRUE(options.Set("wan_dscp", "LE").ok());
+  EXPECT_EQ(*options.Get("wan_dscp"), "1");
   ASSERT_TRUE(options.Set("log_file", "/tmp/x").ok());
   ASSERT_TRUE(options.Set("log_file", "").ok());
   EXPECT_EQ(options.log_file, "");
@@ -157,9 +179,29 @@ TEST(OptionsTest, RefusalGivesVariableValueAndForm) {
        {"LONGHAUL_WARN_UNUSED_ENV=perhaps", "LONGHAUL_PORT_RANGE=9-1",
         "LONGHAUL_PORT_RANGE=0-1", "LONGHAUL_INTERFACES=a,^b",
         "LONGHAUL_INTERFACES=,", "LONGHAUL_WAN_CC=b b r",
-        "LONGHAUL_SCRATCH_SIZE=auto", "LONGHAUL_RANK=one"}) {
+        "LONGHAUL_SCRATCH_SIZE=auto", "LONGHAUL_RANK=one", "LONGHAUL_PATHS=p0,",
+        "LONGHAUL_PATHS=p0>", "LONGHAUL_PATHS=a>b>c", "LONGHAUL_PATHS=p0 p1",
+        "LONGHAUL_WAN_RATE_LIMIT=100", "LONGHAUL_WAN_RATE_LIMIT=0mbit",
+        "LONGHAUL_WAN_RATE_LIMIT=p0=", "LONGHAUL_WAN_RATE_LIMIT==1gbit",
+        "LONGHAUL_WAN_RATE_LIMIT=auto",
+        "LONGHAUL_WAN_RATE_LIMIT=p0=1gbit,2gbit"}) {
     EXPECT_FALSE(From({entry}).ok()) << entry;
   }
+}
+
+TEST(OptionsTest, CodePointsByNumberAndByName) {
+  const std::pair<const char*, int> kGood[] = {
+      {"0", 0},   {"63", 63},   {"cs0", 0},   {"cs7", 56},
+      {"EF", 46}, {"af11", 10}, {"AF23", 22}, {"af43", 38}};
+  Options options;
+  for (const auto& [text, value] : kGood) {
+    EXPECT_TRUE(options.Set("wan_dscp", text).ok()) << text;
+    EXPECT_EQ(options.wan_dscp, value) << text;
+  }
+  for (const char* text : {"64", "-1", "cs8", "af14", "af51", "af01", "best"}) {
+    EXPECT_FALSE(options.Set("wan_dscp", text).ok()) << text;
+  }
+  EXPECT_EQ(options.wan_dscp, 38);
 }
 
 TEST(OptionsTest, UnknownNameIsRefusedWithTheNearest) {

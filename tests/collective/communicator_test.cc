@@ -182,6 +182,53 @@ TEST(CommunicatorTest, LargeVectorsInPlace) {
   RunJob({2, 2}, [](Communicator& world) { SumInPlace(world, 3'000'001, 3); });
 }
 
+// Two paths on one interface: its addresses of either version of IP.
+void OverTwoPaths(Options& options) {
+  options.address_family = AddressFamily::kAuto;
+  options.paths = {{"127.0.0.1", "127.0.0.1"}, {"::1", "::1"}};
+  options.wan_flows = 2;
+}
+
+TEST(CommunicatorTest, AJobOverTwoPaths) {
+  Options options = JobOptions(FreePort());
+  OverTwoPaths(options);
+  options.address_family = AddressFamily::kIpv6;
+  if (!Context::Create(options).ok()) GTEST_SKIP() << "no IPv6";
+  RunJob(
+      {2, 1},
+      [](Communicator& world) {
+        SumInPlace(world, 300'001, 3);
+        for (const PeerCounters& peer : world.Counters()) {
+          if (peer.rank == world.rank()) continue;
+          EXPECT_EQ(peer.flows, peer.same_site ? 1u : 4u) << peer.rank;
+        }
+      },
+      OverTwoPaths);
+}
+
+TEST(CommunicatorTest, PathsThatAreNotThereAreToldWithWhatIs) {
+  const uint16_t port = FreePort();
+  std::vector<std::thread> ranks;
+  for (int rank = 0; rank < 2; ++rank) {
+    ranks.emplace_back([port, rank] {
+      Options options = JobOptions(port);
+      options.rank = rank;
+      options.world_size = 2;
+      options.site = SiteName(static_cast<size_t>(rank));
+      options.paths = {{"p0", "p0"}};
+      const auto context = Context::Create(options);
+      ASSERT_TRUE(context.ok());
+      const auto world = Communicator::Create(**context);
+      ASSERT_FALSE(world.ok());
+      EXPECT_EQ(world.status().code(), StatusCode::kInvalidArgument);
+      EXPECT_THAT(world.status().text(), testing::HasSubstr("lo 127.0.0.1"));
+      EXPECT_THAT(world.status().text(),
+                  testing::HasSubstr("LONGHAUL_PATHS (p0)"));
+    });
+  }
+  for (std::thread& rank : ranks) rank.join();
+}
+
 TEST(CommunicatorTest, SixteenBitSumsHaveTheSameBitsEverywhere) {
   std::vector<std::vector<uint16_t>> results(5);
   RunJob({2, 3}, [&](Communicator& world) {

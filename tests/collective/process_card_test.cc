@@ -1,5 +1,7 @@
 #include "collective/process_card.h"
 
+#include <array>
+
 #include "base/bytes.h"
 #include "base/crc32c.h"
 
@@ -18,6 +20,7 @@ ProcessCard Card() {
   card.site = "";
   card.addresses = {Address::Parse("10.0.0.7:5000").value(),
                     Address::Parse("[fd00::7]:5001").value()};
+  card.labels = {"p0", ""};
   return card;
 }
 
@@ -48,6 +51,31 @@ TEST(ProcessCard, LaterVersionsMayAppend) {
   const auto card = DecodeCard(Resealed(bytes));
   ASSERT_TRUE(card.ok()) << card.status().text();
   EXPECT_EQ(*card, Card());
+}
+
+TEST(ProcessCard, EarlierVersionsHaveNoLabels) {
+  std::vector<uint8_t> bytes = EncodeCard(Card());
+  bytes.resize(bytes.size() - 4);  // 2 lengths, "p0"
+  const auto card = DecodeCard(Resealed(bytes));
+  ASSERT_TRUE(card.ok()) << card.status().text();
+  EXPECT_EQ(card->labels, (std::vector<std::string>{"", ""}));
+}
+
+TEST(ProcessCard, LabelsThatAreNoneAreRefused) {
+  const std::vector<uint8_t> good = EncodeCard(Card());
+  for (const uint8_t length : std::array<uint8_t, 3>{3, 16, 255}) {
+    std::vector<uint8_t> bytes = good;
+    bytes[bytes.size() - 4] = length;
+    EXPECT_FALSE(DecodeCard(Resealed(bytes)).ok()) << int{length};
+  }
+  for (const size_t missing : {1u, 2u, 3u}) {
+    const std::vector<uint8_t> bytes(
+        good.begin(), good.end() - static_cast<std::ptrdiff_t>(missing));
+    EXPECT_FALSE(DecodeCard(Resealed(bytes)).ok()) << missing;
+  }
+  ProcessCard card = Card();
+  card.labels = {"p\n", ""};
+  EXPECT_FALSE(DecodeCard(EncodeCard(card)).ok());
 }
 
 TEST(ProcessCard, DamageAndShorteningAreNoticed) {
@@ -90,10 +118,13 @@ TEST(ProcessCard, LongNamesAndListsAreCut) {
   ProcessCard card = Card();
   card.host = std::string(1000, 'x');
   card.addresses.assign(100, card.addresses.front());
+  card.labels.assign(100, "an-interface-with-a-long-name");
   const auto decoded = DecodeCard(EncodeCard(card));
   ASSERT_TRUE(decoded.ok());
   EXPECT_EQ(decoded->host, std::string(kMaxCardName, 'x'));
   EXPECT_EQ(decoded->addresses.size(), kMaxCardAddresses);
+  EXPECT_EQ(decoded->labels,
+            std::vector<std::string>(kMaxCardAddresses, "an-interface-wi"));
 }
 
 }  // namespace

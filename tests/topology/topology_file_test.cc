@@ -52,7 +52,7 @@ TEST(TopologyFileTest, FingerprintIsOfWhatTheFileSaysNotHow) {
       TopologyFile::Parse("#\n" + std::string(kGood) + "\n", "other").value();
   EXPECT_EQ(same.Fingerprint(), Good().Fingerprint());
   // The same on every machine and in every build.
-  EXPECT_EQ(Good().Fingerprint(), 0x4179a1205bb6510eu);
+  EXPECT_EQ(Good().Fingerprint(), 0xea64ebb196e0f326u);
 }
 
 TEST(TopologyFileTest, FingerprintTellsDifferencesApart) {
@@ -77,7 +77,27 @@ TEST(TopologyFileTest, FingerprintTellsDifferencesApart) {
   expect_new([](auto& file) { file.paths[0].delay = {}; });
   expect_new([](auto& file) { file.paths[0].delay = 0; });
   expect_new([](auto& file) { file.paths[0].loss = 0; });
+  expect_new([](auto& file) { file.paths[0].via = {"p0", "p1"}; });
+  expect_new([](auto& file) { file.paths[0].via = {"p1", "p0"}; });
   expect_new([](auto& file) { file.paths.clear(); });
+}
+
+TEST(TopologyFileTest, ViaSaysWhichInterfacesMakeAPath) {
+  const TopologyFile file =
+      TopologyFile::Parse(
+          "[[site]]\nname='a'\n[[site]]\nname='b'\n[[site]]\nname='c'\n"
+          "[[path]]\nbetween=['a', 'b']\nvia=['p0', 'eth1']\n"
+          "[[path]]\nbetween=['b', 'a']\nvia='p1'\n"
+          "[[path]]\nbetween=['a', 'b']\n"
+          "[[path]]\nbetween=['a', 'c']\n",
+          "")
+          .value();
+  EXPECT_THAT(file.PathRules("a", "b"),
+              ElementsAre(PathRule{"p0", "eth1"}, PathRule{"p1", "p1"}));
+  EXPECT_THAT(file.PathRules("b", "a"),
+              ElementsAre(PathRule{"eth1", "p0"}, PathRule{"p1", "p1"}));
+  EXPECT_THAT(file.PathRules("a", "c"), testing::IsEmpty());
+  EXPECT_THAT(file.PathRules("a", "elsewhere"), testing::IsEmpty());
 }
 
 TEST(TopologyFileTest, FindsTheSiteOfAHost) {
@@ -147,6 +167,12 @@ TEST(TopologyFileTest, RefusesBadPaths) {
   EXPECT_THAT(Refusal(sites + "between=['a', 'b']\nlos=0.1"),
               HasSubstr("lab.toml:7: unknown key \"los\" in [[path]]; did you "
                         "mean \"loss\"?"));
+  for (const char* via : {"['p0']", "['p0', 'p1', 'p2']", "''", "['p0', '']",
+                          "[]", "3", "['p0', 1]"}) {
+    EXPECT_THAT(Refusal(sites + "between=['a', 'b']\nvia=" + via),
+                HasSubstr("lab.toml:7: via is not what the path"))
+        << via;
+  }
   EXPECT_TRUE(
       TopologyFile::Parse(sites + "between=['a', 'b']\nloss=0", "").ok());
 }

@@ -114,7 +114,10 @@ TEST(TopologyTest, WhateverDiffersMakesTopologiesUnequal) {
 
 TEST(TopologyTest, DirectionOfAPathDoesNotMatter) {
   auto turned = Paths();
-  for (PathSpec& path : turned) std::swap(path.a, path.b);
+  for (PathSpec& path : turned) {
+    std::swap(path.a, path.b);
+    std::swap(path.via[0], path.via[1]);
+  }
   EXPECT_EQ(Topology::Make(Sites(), Ranks(), Paths()).value(),
             Topology::Make(Sites(), Ranks(), turned).value());
 }

@@ -1,5 +1,6 @@
 #include "transport/tcp/tcp_connector.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -140,6 +141,7 @@ class TcpConnectorTest : public testing::TestWithParam<AddressFamily> {
     engine_.Call([&](TimePoint) {
       TcpListener::Config config;
       config.addresses = {Loopback(port)};
+      config.settings = settings_;
       listener_ =
           TcpListener::Open(engine_, config, acceptor_, trap_.log()).value();
       EXPECT_TRUE(listener_->Start(PolicyOf(self, {})).ok());
@@ -159,6 +161,7 @@ class TcpConnectorTest : public testing::TestWithParam<AddressFamily> {
   Engine engine_;
   std::vector<UniqueFd> kept_;
   TcpConnector::Config config_;
+  TcpSettings settings_;  // of the listener
   std::unique_ptr<TcpListener> listener_;
   std::unique_ptr<TcpConnector> connector_;
 };
@@ -192,6 +195,36 @@ TEST_P(TcpConnectorTest, OpensAllItsFlows) {
     return ::recv(ready.fd, &got, 1, 0);
   });
   EXPECT_EQ(got, 99);
+}
+
+int CodePoint(int fd, AddressFamily family) {
+  const bool ipv6 = family == AddressFamily::kIpv6;
+  int value = 0;
+  socklen_t size = sizeof value;
+  EXPECT_EQ(::getsockopt(fd, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+                         ipv6 ? IPV6_TCLASS : IP_TOS, &value, &size),
+            0);
+  return value >> 2;
+}
+
+TEST_P(TcpConnectorTest, BothEndsBetweenSitesHaveTheCodePoint) {
+  settings_.dscp = config_.settings.dscp = 46;
+  config_.settings.congestion_control = "system";
+  settings_.congestion_control = "system";
+  config_.hello.link = LinkClass::kOtherSite;
+  config_.addresses = {Listen()};
+  Connect();
+  ASSERT_TRUE(opener_.WaitFor(1));
+  ASSERT_TRUE(
+      acceptor_.flows.WaitFor([](const auto& all) { return all.size() == 1; }));
+  EXPECT_EQ(opener_.outcome.Look([](const Outcome& all) {
+    return CodePoint(all.opened.at(0).first.get(), GetParam());
+  }),
+            46);
+  EXPECT_EQ(acceptor_.flows.Look([](const auto& all) {
+    return CodePoint(all.at(0).front().get(), GetParam());
+  }),
+            46);
 }
 
 TEST_P(TcpConnectorTest, TakesTheNextAddressIfOneRefuses) {

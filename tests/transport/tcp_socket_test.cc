@@ -85,6 +85,20 @@ TEST(TcpSocket, SettingsReachTheKernel) {
   EXPECT_NE(Get(fd.get(), SOL_SOCKET, SO_KEEPALIVE), 0);
 }
 
+TEST(TcpSocket, OnlyFlowsBetweenSitesAreMarked) {
+  TcpSettings settings;
+  settings.dscp = 34;
+  const UniqueFd fd = Socket();
+  ASSERT_TRUE(MarkFlow(fd.get(), settings, LinkClass::kSameSite).ok());
+  EXPECT_EQ(Get(fd.get(), IPPROTO_IP, IP_TOS), 0);
+  ASSERT_TRUE(MarkFlow(fd.get(), settings, LinkClass::kOtherSite).ok());
+  EXPECT_EQ(Get(fd.get(), IPPROTO_IP, IP_TOS), 34 << 2);
+  const auto ipv6 = OpenTcpSocket(AddressFamily::kIpv6, settings);
+  if (!ipv6.ok()) GTEST_SKIP() << ipv6.status().text();
+  ASSERT_TRUE(ConfigureFlow(ipv6->get(), settings, LinkClass::kOtherSite).ok());
+  EXPECT_EQ(Get(ipv6->get(), IPPROTO_IPV6, IPV6_TCLASS), 34 << 2);
+}
+
 TEST(TcpSocket, BuffersAreFixedOnlyIfAsked) {
   TcpSettings settings;
   settings.buffer = 65536;

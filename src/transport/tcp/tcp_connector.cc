@@ -118,6 +118,8 @@ Status TcpConnector::Attempt::Begin(TimePoint now) {
   Result<UniqueFd> fd = OpenTcpSocket(to.family, config().settings);
   if (!fd.ok()) return Unreachable(fd.status().text());
   fd_ = std::move(fd).value();
+  Status marked = MarkFlow(fd_.get(), config().settings, config().hello.link);
+  if (!marked.ok()) return marked;
   if (config().source.family == to.family) {
     Status bound = BindSource(fd_.get(), config().source);
     if (!bound.ok()) return bound;

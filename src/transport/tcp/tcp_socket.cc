@@ -148,6 +148,17 @@ Result<UniqueFd> OpenTcpSocket(AddressFamily family,
   return fd;
 }
 
+Status MarkFlow(int fd, const TcpSettings& settings, LinkClass link) {
+  if (!settings.dscp || link == LinkClass::kSameSite) return {};
+  const int value = *settings.dscp << 2;  // above the two bits of ECN
+  const bool ipv6 = GetInt(fd, SOL_SOCKET, SO_DOMAIN) == AF_INET6;
+  const bool set = ipv6 ? SetInt(fd, IPPROTO_IPV6, IPV6_TCLASS, value)
+                        : SetInt(fd, IPPROTO_IP, IP_TOS, value);
+  if (set) return {};
+  return Failed(StatusCode::kUnsupported, ipv6 ? "IPV6_TCLASS" : "IP_TOS",
+                errno);
+}
+
 Status ConfigureFlow(int fd, const TcpSettings& settings, LinkClass link) {
   SetInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   if (settings.notsent_lowat) {
@@ -169,6 +180,8 @@ Status ConfigureFlow(int fd, const TcpSettings& settings, LinkClass link) {
     SetInt(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
   }
   if (link == LinkClass::kSameSite) return {};
+  Status marked = MarkFlow(fd, settings, link);
+  if (!marked.ok()) return marked;
   return SetCongestionControl(fd, settings.congestion_control).status();
 }
 

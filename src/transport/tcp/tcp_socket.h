@@ -34,6 +34,8 @@ struct TcpSettings {
   Duration user_timeout = 0;
   /// Idle time before the kernel probes whether the peer is alive.
   Duration keepalive = 0;
+  /// Differentiated services code point of flows between sites, 0 .. 63.
+  std::optional<uint8_t> dscp;
 };
 
 struct CongestionChoice {
@@ -60,8 +62,11 @@ Result<BufferSizes> SetBuffers(int fd, uint64_t bytes);
 /// kExhausted if out of descriptors, kUnsupported without that IP version.
 Result<UniqueFd> OpenTcpSocket(AddressFamily family,
                                const TcpSettings& settings);
+/// Marks all that leaves between sites with the code point of `settings`. To be
+/// called before connect, so that the first packet has it as well.
+Status MarkFlow(int fd, const TcpSettings& settings, LinkClass link);
 /// What a connected flow needs besides: Nagle off, the timeouts, the low-water
-/// mark, congestion control between sites.
+/// mark, congestion control and code point between sites.
 Status ConfigureFlow(int fd, const TcpSettings& settings, LinkClass link);
 
 /// Listens at `at`; a port of 0 is taken from `ports`, or left to the kernel.
