@@ -16,6 +16,7 @@ namespace {
 constexpr int kPoison = 0xA5;
 constexpr size_t kAlignment = 4096;
 
+double Seconds(TimePoint time) { return static_cast<double>(time) / kSecond; }
 double Microseconds(Duration time) { return static_cast<double>(time) / 1e3; }
 
 double Mean(const std::vector<double>& values) {
@@ -24,13 +25,22 @@ double Mean(const std::vector<double>& values) {
          static_cast<double>(values.size());
 }
 
-WanPerOperation PerOperation(const double (&sums)[6], double operations) {
+constexpr size_t kSums = 6;  // behind them what each path has sent
+
+WanPerOperation PerOperation(const std::vector<double>& sums,
+                             double operations) {
   WanPerOperation wan;
   wan.sent = sums[0] / operations;
   wan.resent = sums[1] / operations;
   wan.retransmits = sums[2] / operations;
   wan.credit_waits = sums[3] / operations;
   wan.flows = sums[5] > 0 ? sums[4] / sums[5] : 0;
+  for (size_t i = kSums; i < sums.size(); ++i) {
+    wan.path_sent.push_back(sums[i] / operations);
+  }
+  while (!wan.path_sent.empty() && wan.path_sent.back() <= 0) {
+    wan.path_sent.pop_back();
+  }
   return wan;
 }
 
@@ -76,23 +86,34 @@ Result<RowResult> Meter::Run(uint64_t bytes, DataType type, ReduceOp op) {
   status = Half(what, &row.in_place);
   if (!status.ok()) return status;
   row.algorithm = moves ? subject_.AlgorithmFor(row.count, type) : "";
-  if (settings_.wan && before) {
-    const WanTraffic after = subject_.Traffic().value_or(*before);
-    double sums[6] = {
-        static_cast<double>(after.sent - before->sent),
-        static_cast<double>(after.resent - before->resent),
-        static_cast<double>(after.retransmits - before->retransmits),
-        static_cast<double>(after.credit_waits - before->credit_waits),
-        static_cast<double>(after.flows),
-        after.flows > 0 ? 1.0 : 0.0};
-    status = subject_.Combine(sums, 6, DataType::kFloat64, ReduceOp::kSum);
-    if (!status.ok()) return status;
-    const int each =
-        settings_.aggregate * (settings_.iterations + settings_.warm_up) +
-        settings_.checks;
-    row.wan = PerOperation(sums, 2.0 * each);
-  }
+  if (settings_.wan && before) status = Wan(*before, &row);
+  if (!status.ok()) return status;
   return row;
+}
+
+// What has crossed since `before`, of all ranks.
+Status Meter::Wan(const WanTraffic& before, RowResult* row) {
+  const WanTraffic after = subject_.Traffic().value_or(before);
+  std::vector<double> sums{
+      static_cast<double>(after.sent - before.sent),
+      static_cast<double>(after.resent - before.resent),
+      static_cast<double>(after.retransmits - before.retransmits),
+      static_cast<double>(after.credit_waits - before.credit_waits),
+      static_cast<double>(after.flows),
+      after.flows > 0 ? 1.0 : 0.0};
+  for (size_t i = 0; i < WanTraffic::kPaths; ++i) {
+    // Counters of a path that was lost and is back begin anew.
+    const uint64_t now = after.path_sent[i];
+    const uint64_t then = std::min(now, before.path_sent[i]);
+    sums.push_back(static_cast<double>(now - then));
+  }
+  const Status status = subject_.Combine(sums.data(), sums.size(),
+                                         DataType::kFloat64, ReduceOp::kSum);
+  const int each =
+      settings_.aggregate * (settings_.iterations + settings_.warm_up) +
+      settings_.checks;
+  row->wan = PerOperation(sums, 2.0 * each);
+  return status;
 }
 
 void* Meter::input(const Case& what) const {
@@ -172,23 +193,45 @@ Status Meter::Iteration(const Case& what, double* time) {
   return fault;
 }
 
-Status Meter::TimeIterations(const Case& what, std::vector<double>* own) {
+Status Meter::TimeIterations(const Case& what, Measurement* out) {
   const uint64_t bytes = what.count * SizeOf(what.type);
   const bool gated = settings_.blocking == Blocking::kOuterBarrier;
+  std::vector<double>* own = &out->times_us;
   own->clear();
   for (int i = 0; i < settings_.iterations; ++i) {
     if (gated || i == 0) {
+      if (settings_.each && settings_.checks > 0) FillInput(what);
       Prepare(what);
       Status status = gate_.Pass();
       if (!status.ok()) return status;
     }
+    if (settings_.each && subject_.rank() == 0) {
+      std::printf("# each %d began %.6f\n", told_, Seconds(Now()));
+      std::fflush(stdout);
+    }
     double time = 0;
     Status status = Iteration(what, &time);
+    if (status.ok() && settings_.each) status = TellEnd(what, out);
     if (!status.ok()) return status;
     own->push_back(time);
     if (progress_) progress_(bytes, i + 1, settings_.iterations);
   }
   return {};
+}
+
+// The iteration has just ended here.
+Status Meter::TellEnd(const Case& what, Measurement* out) {
+  int64_t end = Now();
+  const uint64_t before = out->wrong;
+  Status status = subject_.Combine(&end, 1, DataType::kInt64, ReduceOp::kMax);
+  if (status.ok() && settings_.checks > 0) status = CountWrong(what, out);
+  if (status.ok() && subject_.rank() == 0) {
+    std::printf("# each %d ended %.6f wrong %llu\n", told_, Seconds(end),
+                static_cast<unsigned long long>(out->wrong - before));
+    std::fflush(stdout);
+  }
+  ++told_;
+  return status;
 }
 
 // What the ranks saw becomes one number per iteration.
@@ -235,7 +278,7 @@ Status Meter::CountWrong(const Case& what, Measurement* out) {
 Status Meter::Check(const Case& what, Measurement* out) {
   // The last timed iteration left a result too.
   if (settings_.blocking == Blocking::kOuterBarrier &&
-      settings_.aggregate == 1) {
+      settings_.aggregate == 1 && !settings_.each) {
     Status status = CountWrong(what, out);
     if (!status.ok()) return status;
   }
@@ -256,7 +299,7 @@ Status Meter::Half(const Case& what, Measurement* out) {
   const bool moves = settings_.collective == Collective::kAllReduce;
   if (moves && settings_.checks > 0) FillInput(what);
   Status status = WarmUp(what);
-  if (status.ok()) status = TimeIterations(what, &out->times_us);
+  if (status.ok()) status = TimeIterations(what, out);
   if (status.ok()) status = Agree(&out->times_us);
   out->time_us = Mean(out->times_us);
   if (status.ok() && moves && settings_.checks > 0) status = Check(what, out);

@@ -36,6 +36,7 @@ struct WanPerOperation {
   double retransmits = 0;
   double flows = 0;  ///< per connection
   double credit_waits = 0;
+  std::vector<double> path_sent;  ///< bytes by place of the path
 };
 
 struct RowResult {
@@ -77,7 +78,9 @@ class Meter {
 
   Status Half(const Case& what, Measurement* out);
   Status WarmUp(const Case& what);
-  Status TimeIterations(const Case& what, std::vector<double>* own);
+  Status TimeIterations(const Case& what, Measurement* out);
+  Status Wan(const WanTraffic& before, RowResult* row);
+  Status TellEnd(const Case& what, Measurement* out);
   Status Iteration(const Case& what, double* time);
   Status Issue(const Case& what);
   void Prepare(const Case& what);
@@ -96,6 +99,7 @@ class Meter {
   std::unique_ptr<void, Free> source_;
   std::unique_ptr<void, Free> target_;
   uint32_t round_ = 0;
+  int told_ = 0;  ///< iterations whose end was told
 };
 
 }  // namespace longhaul::bench

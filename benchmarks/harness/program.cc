@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "harness/launcher.h"
 #include "harness/measure.h"
+#include "harness/path_table.h"
 #include "harness/report.h"
 #include "harness/table.h"
 
@@ -189,6 +190,7 @@ class Session {
       if (settings_.cycles > 0 && cycle == settings_.cycles) break;
       status = Cycle();
     }
+    if (status.ok() && settings_.wan) status = TakePaths();
     watchdog_.Rest();
     progress_.Clear();
     return status;
@@ -232,6 +234,13 @@ class Session {
     }
     std::fputs(Header(settings_, columns_).c_str(), stdout);
     std::fflush(stdout);
+    return {};
+  }
+
+  Status TakePaths() {
+    Result<std::vector<PathFacts>> paths = GatherPaths(subject_);
+    if (!paths.ok()) return paths.status();
+    report_.paths = std::move(paths).value();
     return {};
   }
 
@@ -284,6 +293,7 @@ class Session {
   }
 
   void PrintFooter() const {
+    std::fputs(PathTable(report_.paths).c_str(), stdout);
     std::string text =
         Footer(settings_, report_.failures, report_.average_bus_bandwidth);
     if (settings_.memory) {

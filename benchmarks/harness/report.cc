@@ -110,13 +110,32 @@ Json Line(const Report& report, const Report::Line& line) {
   }
   if (line.result.wan) {
     const WanPerOperation& wan = *line.result.wan;
-    json["wan"] = {{"sent_bytes", wan.sent},
-                   {"resent_bytes", wan.resent},
-                   {"retransmits", wan.retransmits},
-                   {"flows", wan.flows},
-                   {"credit_waits", wan.credit_waits}};
+    json["wan"] = {
+        {"sent_bytes", wan.sent},           {"resent_bytes", wan.resent},
+        {"retransmits", wan.retransmits},   {"flows", wan.flows},
+        {"credit_waits", wan.credit_waits}, {"path_sent_bytes", wan.path_sent}};
   }
   return json;
+}
+
+Json Path(const Report& report, const PathFacts& path) {
+  return {{"rank", path.rank},
+          {"peer", path.peer},
+          {"path", path.name},
+          {"state", path.state},
+          {"flows", path.flows},
+          {"sent_bytes", path.bytes_sent},
+          {"received_bytes", path.bytes_received},
+          {"payload_bytes", path.payload_sent},
+          {"share", ShareOf(path, report.paths)},
+          {"restriped_bytes", path.payload_restriped},
+          {"goodput_bytes_per_second", path.goodput},
+          {"limit_bytes_per_second", path.rate_limit},
+          {"rtt_seconds", static_cast<double>(path.rtt) / kSecond},
+          {"min_rtt_seconds", static_cast<double>(path.min_rtt) / kSecond},
+          {"retransmits", path.retransmits},
+          {"failures", path.failures},
+          {"credit_waits", path.credit_waits}};
 }
 
 }  // namespace
@@ -129,6 +148,12 @@ std::string ToJson(const Report& report) {
   json["results"] = Json::array();
   for (const Report::Line& line : report.lines) {
     json["results"].push_back(Line(report, line));
+  }
+  if (report.settings->wan) {
+    json["paths"] = Json::array();
+    for (const PathFacts& path : report.paths) {
+      json["paths"].push_back(Path(report, path));
+    }
   }
   json["out_of_bounds"] = {{"count", report.failures},
                            {"okay", report.failures == 0}};

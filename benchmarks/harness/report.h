@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "harness/measure.h"
+#include "harness/path_table.h"
 #include "harness/settings.h"
 #include "harness/table.h"
 
@@ -38,6 +39,7 @@ struct Report {
     RowResult result;
   };
   std::vector<Line> lines;
+  std::vector<PathFacts> paths;
   int failures = 0;
   double average_bus_bandwidth = 0;
   std::vector<std::string> errors;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <string_view>
 
+#include "base/option_table.h"
 #include "base/parse.h"
 #include "base/text.h"
 
@@ -240,6 +241,19 @@ void AddOutput(Flags& flags, Settings* s) {
             });
 }
 
+// "auto, ring or hierarchical": what LONGHAUL_ALGO may be.
+std::string Algorithms() {
+  const OptionInfo& info =
+      Options::Table()[static_cast<size_t>(FindOption("algo"))];
+  const std::vector<std::string_view> names = Split(info.range, '|');
+  std::string text;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (i > 0) text += i + 1 == names.size() ? " or " : ", ";
+    text += names[i];
+  }
+  return text;
+}
+
 void AddOwn(Flags& flags, const Program& program, Settings* s) {
   flags.Group("longhaul");
   flags.Add("--collective", "NAME", "all_reduce or barrier (all_reduce)",
@@ -264,15 +278,13 @@ void AddOwn(Flags& flags, const Program& program, Settings* s) {
                 1024);
   }
   if (!program.has_algorithms) return;
-  flags.Add("--algo", "NAME",
-            "auto, ring, hierarchical or sharded (LONGHAUL_ALGO, else auto)",
-            "auto, ring, hierarchical or sharded",
-            [=](const std::string& text) {
-              s->algorithm = text == "ring"           ? Algorithm::kRing
-                             : text == "hierarchical" ? Algorithm::kHierarchical
-                             : text == "sharded"      ? Algorithm::kSharded
-                                                      : Algorithm::kAuto;
-              return *s->algorithm != Algorithm::kAuto || text == "auto";
+  const std::string algorithms = Algorithms();
+  flags.Add("--algo", "NAME", algorithms + " (LONGHAUL_ALGO, else auto)",
+            algorithms, [=](const std::string& text) {
+              Options options;
+              if (!options.Set("algo", text).ok()) return false;
+              s->algorithm = options.algo;
+              return true;
             });
 }
 
@@ -368,10 +380,20 @@ CommandLine ReadCommandLine(const Program& program, int argc,
     app.add_flag("--wan", line.settings.wan,
                  "columns of what crossed between sites, per operation: bytes "
                  "sent, bytes sent again, packets retransmitted, flows per "
-                 "connection, waits for credit")
+                 "connection, waits for credit; and below the table a line "
+                 "per path between two processes: its state, its share of "
+                 "what was sent, what other paths took over from it, its "
+                 "goodput, round-trip time and failures")
         ->group("longhaul");
   }
   if (program.verifies) {
+    app.add_flag("--each", line.settings.each,
+                 "lines '# each N began T' and '# each N ended T wrong W' "
+                 "around every timed iteration: seconds of the monotonic "
+                 "clock, from the common start to the last rank's end, and "
+                 "wrong elements on all ranks; every iteration has numbers "
+                 "of its own and is verified, unless --check is 0")
+        ->group("longhaul");
     AddFixed(flags);
   } else {
     line.settings.checks = 0;

@@ -63,7 +63,8 @@ struct Settings {
   int sites = 1;
   std::optional<Algorithm> algorithm;
   bool wan = false;
-  int64_t rest = 0;  ///< ns the lines are idle before each iteration, at least
+  bool each = false;  ///< tell when each iteration begins and ends
+  int64_t rest = 0;   ///< ns the lines are idle before each iteration, at least
   std::optional<Link> bound;
 
   /// NCCL_TESTS_MIN_BW, GB/s; negative: not checked.

@@ -7,10 +7,14 @@
 #include <longhaul/status.h>
 #include <longhaul/types.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "base/time.h"
 
 namespace longhaul::bench {
 
@@ -21,6 +25,31 @@ struct WanTraffic {
   uint64_t retransmits = 0;  ///< packets, by the transport
   uint64_t flows = 0;
   uint64_t credit_waits = 0;
+  /// Bytes by the path's place among those to its peer; those behind the last
+  /// place count there.
+  static constexpr size_t kPaths = 16;
+  std::array<uint64_t, kPaths> path_sent{};
+};
+
+/// One path of this rank's process to one in another site, since the start. The
+/// same bytes on all ranks that run one build.
+struct PathFacts {
+  int32_t rank = 0;
+  int32_t peer = 0;    ///< the lowest rank of that process
+  char name[64] = {};  ///< "10.0.0.1 -> 10.0.1.7"; never empty
+  char state[8] = {};  ///< "up", "silent", "down"
+  uint64_t flows = 0;
+  uint64_t bytes_sent = 0;
+  uint64_t bytes_received = 0;
+  uint64_t payload_sent = 0;
+  uint64_t payload_restriped = 0;
+  uint64_t retransmits = 0;
+  uint64_t failures = 0;
+  uint64_t credit_waits = 0;  ///< of the connection, which all its paths share
+  double goodput = 0;         ///< bytes/s
+  double rate_limit = 0;      ///< bytes/s; 0: none
+  Duration rtt = 0;
+  Duration min_rtt = 0;
 };
 
 class Subject {
@@ -54,6 +83,8 @@ class Subject {
     return "";
   }
   virtual std::optional<WanTraffic> Traffic() const { return std::nullopt; }
+  /// Of this rank's process, by peer and place; none if it cannot tell.
+  virtual std::vector<PathFacts> Paths() const { return {}; }
 };
 
 }  // namespace longhaul::bench

@@ -4,27 +4,59 @@
 #include <longhaul/options.h>
 #include <longhaul/request.h>
 
-#include <cstdio>
+#include <algorithm>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
-#include "base/text.h"
+#include "base/option_table.h"
 
 namespace longhaul::bench {
 namespace {
 
-const char* TextOf(Algorithm algorithm) {
-  switch (algorithm) {
-    case Algorithm::kRing:
-      return "ring";
-    case Algorithm::kHierarchical:
-      return "hierarchical";
-    case Algorithm::kSharded:
-      return "sharded";
-    case Algorithm::kAuto:
-      break;
+const char* TextOf(PathState state) {
+  switch (state) {
+    case PathState::kUp:
+      return "up";
+    case PathState::kSilent:
+      return "silent";
+    case PathState::kDown:
+      return "down";
   }
-  return "auto";
+  return "?";
+}
+
+// What LONGHAUL_ALGO calls it.
+std::string TextOf(Algorithm algorithm) {
+  Options options;
+  options.algo = algorithm;
+  return OptionText(FindOption("algo"), options);
+}
+
+PathFacts FactsOf(Rank rank, const PeerCounters& peer,
+                  const PathCounters& path) {
+  PathFacts facts;
+  facts.rank = rank;
+  facts.peer = peer.rank;
+  const std::string name = path.name.empty() ? "-" : path.name;
+  name.copy(facts.name, sizeof facts.name - 1);
+  std::string_view(TextOf(path.state))
+      .copy(facts.state, sizeof facts.state - 1);
+  facts.flows = path.flows;
+  facts.bytes_sent = path.bytes_sent;
+  facts.bytes_received = path.bytes_received;
+  facts.payload_sent = path.payload_sent;
+  facts.payload_restriped = path.payload_restriped;
+  facts.retransmits = path.retransmits;
+  facts.failures = path.failures;
+  facts.credit_waits = peer.credit_waits;
+  facts.goodput = path.goodput;
+  facts.rate_limit = path.rate_limit;
+  facts.rtt = path.rtt.count();
+  facts.min_rtt = path.min_rtt.count();
+  return facts;
 }
 
 class LonghaulSubject : public Subject {
@@ -68,8 +100,22 @@ class LonghaulSubject : public Subject {
       all.retransmits += peer.retransmits;
       all.flows += peer.flows;
       all.credit_waits += peer.credit_waits;
+      for (size_t i = 0; i < peer.paths.size(); ++i) {
+        all.path_sent[std::min(i, WanTraffic::kPaths - 1)] +=
+            peer.paths[i].bytes_sent;
+      }
     }
     if (peers > 0) all.flows = (all.flows + peers - 1) / peers;
+    return all;
+  }
+
+  std::vector<PathFacts> Paths() const override {
+    std::vector<PathFacts> all;
+    for (const PeerCounters& peer : communicator_->Counters()) {
+      for (const PathCounters& path : peer.paths) {
+        all.push_back(FactsOf(communicator_->rank(), peer, path));
+      }
+    }
     return all;
   }
 

@@ -89,6 +89,13 @@ class Table(unittest.TestCase):
         self.assertGreaterEqual(int(fields[15]), 2 << 20)  # both ranks sent what they hold
         self.assertIn("#wrong   oop/LB   ip/LB        wan_tx", output)
 
+    def test_each_iteration_is_told_and_verified(self) -> None:
+        output = self.check("--sites", "2", "--each", "-b", "100K", "-e", "100K", "-n", "3", ranks=2)
+        told = re.findall(r"^# each (\d+) began ([\d.]+)\n# each \1 ended ([\d.]+) wrong 0$", output, re.MULTILINE)
+        self.assertEqual([int(number) for number, _, _ in told], list(range(6)))
+        times = [float(time) for _, began, ended in told for time in (began, ended)]
+        self.assertEqual(times, sorted(times))
+
     def test_other_modes(self) -> None:
         for mode in ("0", "1", "2"):
             self.check("-z", mode, "-m", "2", "-b", "1K", "-e", "1K", "-n", "2", "-a", mode, ranks=2)

@@ -3,18 +3,20 @@
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
-from wanmatrix import jobs, output, tools
-from wanmatrix.results import Figure, ScenarioResult, figures
-from wanmatrix.scenarios import BARRIER, QUICK_SIZES, SCENARIOS, Scenario
+from labbench import jobs, labs, programs
+from labbench.figures import BARRIER, Figure, figures_table
+from labbench.labs import say
+
+from wanmatrix import contenders, output
+from wanmatrix.results import ScenarioResult, figures
+from wanmatrix.scenarios import QUICK_SIZES, SCENARIOS, Scenario
 
 DESCRIPTION = """
 Runs longhaul's all-reduce (site-hierarchical and flat ring), the bare exchange
@@ -38,7 +40,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     names = "".join(s.name for s in SCENARIOS)
     parser.add_argument("--scenarios", default=names, metavar="LETTERS", help=f"which ({names})")
-    parser.add_argument("--build", type=Path, default=tools.ROOT / "build" / "release", help="build folder (build/release)")
+    parser.add_argument("--build", type=Path, default=programs.ROOT / "build" / "release", help="build folder (build/release)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of every contender (5)")
     parser.add_argument("--iterations", type=int, default=2, help="timed iterations per turn, each both out of place and in place (2)")
     parser.add_argument("--quick", action="store_true", help="few sizes, 3 rounds, no other libraries over the WAN")
@@ -56,27 +58,23 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def adjusted(scenario: Scenario, options: argparse.Namespace) -> Scenario:
     """The scenario as the options have it."""
-    contenders, sizes = scenario.contenders, scenario.sizes
+    names, sizes = scenario.contenders, scenario.sizes
     if options.quick:
         sizes = tuple(size for size in QUICK_SIZES if size in sizes)
         if scenario.lab:
-            contenders = tuple(name for name in contenders if name not in ("gloo", "mpi"))
+            names = tuple(name for name in names if name not in ("gloo", "mpi"))
     if options.only:
         wanted = options.only.split(",")
-        contenders = tuple(name for name in contenders if name in wanted)
+        names = tuple(name for name in names if name in wanted)
     if scenario.lab and scenario.limits.get("small_ms"):
         sizes = (BARRIER, *sizes)
-    return replace(scenario, contenders=contenders, sizes=sizes)
+    return replace(scenario, contenders=names, sizes=sizes)
 
 
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def measure(scenario: Scenario, options: argparse.Namespace, found: tools.Tools, log: Path) -> ScenarioResult:
+def measure(scenario: Scenario, options: argparse.Namespace, found: programs.Tools, log: Path) -> ScenarioResult:
     """All rounds, where the scenario's network is."""
     result = ScenarioResult(scenario)
-    names = [name for contender in scenario.contenders for name in jobs.variants(contender, found)]
+    names = [name for contender in scenario.contenders for name in contenders.variants(contender, found)]
     rounds = 3 if options.quick else options.rounds
     for turn in range(1, rounds + 1):
         for name in names:
@@ -85,7 +83,7 @@ def measure(scenario: Scenario, options: argparse.Namespace, found: tools.Tools,
             begin = time.monotonic()
             slow = name.split()[0] in scenario.crawlers
             effort = jobs.Effort(1 if slow else options.iterations, 0 if slow else 2, 120)
-            outcome = jobs.run(jobs.make(name, scenario, found), effort, log)
+            outcome = jobs.run(contenders.make(name, scenario, found), effort, log)
             for size, times in outcome.times.items():
                 result.add(name, size, times)
             result.wrong += outcome.wrong
@@ -99,8 +97,8 @@ def inside(options: argparse.Namespace) -> int:
     """In the lab: measures, and leaves what it saw beside the plan."""
     plan = json.loads(options.inside.read_text(encoding="utf-8"))
     scenario = next(s for s in SCENARIOS if s.name == plan["scenario"])
-    result = measure(adjusted(scenario, options), options, tools.find(options.build), Path(plan["log"]))
-    stats = subprocess.run([tools.LAB, "stats"], capture_output=True, text=True, check=False)
+    result = measure(adjusted(scenario, options), options, programs.find(options.build), Path(plan["log"]))
+    stats = subprocess.run([programs.LAB, "stats"], capture_output=True, text=True, check=False)
     seen = {
         "series": [[name, size, series.times] for (name, size), series in result.series.items()],
         "faults": result.faults,
@@ -111,59 +109,30 @@ def inside(options: argparse.Namespace) -> int:
     return 0
 
 
-def _watch(command: list[str], env: dict[str, str]) -> list[str]:
-    """Runs a command; its lines on stderr are passed on, and returned."""
-    process = subprocess.Popen(command, env=os.environ | env, stderr=subprocess.PIPE, text=True)
-    lines = [f"cannot run {command[0]}"]
-    try:
-        for line in process.stderr or []:
-            sys.stderr.write(line)
-            lines.append(line.strip())
-        process.wait()
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
-    return lines
-
-
-def in_lab(scenario: Scenario, options: argparse.Namespace, argv: list[str], found: tools.Tools, log: Path) -> ScenarioResult:
+def in_lab(scenario: Scenario, options: argparse.Namespace, argv: list[str], found: programs.Tools, log: Path) -> ScenarioResult:
     """Raises the scenario's lab and has this program run in it."""
     result = ScenarioResult(adjusted(scenario, options))
-    with tempfile.TemporaryDirectory(prefix="wan_matrix.") as folder:
-        plan, seen = Path(folder) / "plan.json", Path(folder) / "result.json"
-        plan.write_text(
-            json.dumps({"scenario": scenario.name, "log": str(log), "result": str(seen)}), encoding="utf-8"
-        )
-        own = str(Path(__file__).resolve().parents[1] / "run")
-        command = [
-            str(tools.LAB), "--lab", f"wm{os.getpid()}{scenario.name}", "run", *scenario.lab, "--",
-            sys.executable, own, *argv, "--inside", str(plan),
-        ]
-        complaints = _watch(command, {"LAB_LINK": str(found.link)})
-        if not seen.exists():
-            result.skipped = complaints[-1].removeprefix("lab: ")
-            return result
-        data = json.loads(seen.read_text(encoding="utf-8"))
+    own = [sys.executable, str(Path(__file__).resolve().parents[1] / "run"), *argv]
+    data = labs.run_inside(
+        f"wm{os.getpid()}{scenario.name}", scenario.lab, found.link, own, {"scenario": scenario.name, "log": str(log)}
+    )
+    if isinstance(data, str):
+        result.skipped = data
+        return result
     for name, size, times in data["series"]:
         result.add(name, size, times)
     result.faults, result.wrong, result.lab = data["faults"], data["wrong"], data["lab"]
     return result
 
 
-def _on_signal(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)
-
-
 def main(argv: list[str]) -> int:
     options = parse(argv)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _on_signal)
+    labs.end_on_signals()
     options.build = options.build.resolve()
     if options.inside:
         return inside(options)
-    found = tools.find(options.build)
-    machine = tools.machine()
+    found = programs.find(options.build)
+    machine = programs.machine()
     log = (options.log or Path(tempfile.gettempdir()) / f"wan_matrix.{os.getpid()}.log").resolve()
     say(f"what the programs print: {log}")
     results: list[ScenarioResult] = []
@@ -176,7 +145,7 @@ def main(argv: list[str]) -> int:
         results.append(result)
         all_figures += figures(result)
         print(output.table(result), flush=True)
-    print(output.figures_table(all_figures), flush=True)
+    print(figures_table(all_figures), flush=True)
     facts = ", ".join(f"{key} {value}" for key, value in machine.items() if value)
     print(f"Machine: {facts}.")
     if options.json:

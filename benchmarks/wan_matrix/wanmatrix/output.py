@@ -1,19 +1,8 @@
 """Tables for people, JSON for programs."""
 
-from wanmatrix.results import Figure, ScenarioResult, figures
-from wanmatrix.scenarios import size_text
+from labbench.figures import row, size_text, time_text
 
-
-def time_text(seconds: float) -> str:
-    if seconds < 1e-3:
-        return f"{seconds * 1e6:.0f} us"
-    if seconds < 1:
-        return f"{seconds * 1e3:.1f} ms"
-    return f"{seconds:.2f} s"
-
-
-def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+from wanmatrix.results import ScenarioResult, figures
 
 
 def table(result: ScenarioResult) -> str:
@@ -26,8 +15,8 @@ def table(result: ScenarioResult) -> str:
     sizes = sorted({size for _, size in result.series})
     bounded = scenario.rate > 0
     lines += [
-        _row(["size", *(["T_LB"] if bounded else []), *names]),
-        _row(["---:"] * (1 + bounded + len(names))),
+        row(["size", *(["T_LB"] if bounded else []), *names]),
+        row(["---:"] * (1 + bounded + len(names))),
     ]
     for size in sizes:
         bound = scenario.bound(size)
@@ -37,25 +26,11 @@ def table(result: ScenarioResult) -> str:
             if series is None:
                 cells.append("-")
                 continue
-            low, high = series.quartiles
-            text = f"{time_text(series.median)} ({time_text(low)}-{time_text(high)})"
-            if bounded and bound:
-                text += f" **{series.median / bound:.2f}**"
-            cells.append(text)
-        lines.append(_row(cells))
+            cells.append(series.text(bound if bounded else None))
+        lines.append(row(cells))
     lines += [f"- {name}: {fault}" for name, fault in result.faults.items()]
     lines += ["", f"Wrong elements: {result.wrong}.", ""]
     return "\n".join(lines)
-
-
-def figures_table(all_figures: list[Figure]) -> str:
-    lines = ["### Figures", "", _row(["", "figure", "measured", "asked", ""]), _row(["---"] * 5)]
-    for figure in all_figures:
-        verdict = {None: "not measured", True: "met", False: "**missed**"}[figure.ok]
-        value = "-" if figure.value is None else f"{figure.value:.3f}{figure.unit}"
-        sign = ">=" if figure.at_least else "<="
-        lines.append(_row([figure.scenario, figure.text, value, f"{sign} {figure.limit:g}{figure.unit}", verdict]))
-    return "\n".join([*lines, ""])
 
 
 def as_json(machine: dict[str, object], results: list[ScenarioResult]) -> dict[str, object]:
@@ -86,7 +61,7 @@ def as_json(machine: dict[str, object], results: list[ScenarioResult]) -> dict[s
             for result in results
         ],
         "figures": [
-            {"scenario": f.scenario, "figure": f.text, "value": f.value, "limit": f.limit, "at_least": f.at_least, "ok": f.ok}
+            f.as_json()
             for result in results
             for f in figures(result)
         ],

@@ -1,27 +1,10 @@
 """What was seen, and whether it is what was asked for."""
 
-import statistics
 from dataclasses import dataclass, field
 
-from wanmatrix.scenarios import BARRIER, MIB, Scenario, size_text
+from labbench.figures import BARRIER, MIB, Figure, Series, size_text
 
-
-@dataclass
-class Series:
-    """All times of one contender for one size, in seconds."""
-
-    times: list[float] = field(default_factory=list)
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.times)
-
-    @property
-    def quartiles(self) -> tuple[float, float]:
-        if len(self.times) < 2:
-            return self.times[0], self.times[0]
-        low, _, high = statistics.quantiles(self.times, n=4, method="inclusive")
-        return low, high
+from wanmatrix.scenarios import Scenario
 
 
 @dataclass
@@ -51,22 +34,6 @@ class ScenarioResult:
     def median(self, contender: str, size: int) -> float | None:
         found = self.best(contender, size)
         return found[1] if found else None
-
-
-@dataclass(frozen=True)
-class Figure:
-    scenario: str
-    text: str
-    value: float | None  # None: could not be measured
-    limit: float
-    at_least: bool = False
-    unit: str = ""
-
-    @property
-    def ok(self) -> bool | None:
-        if self.value is None:
-            return None
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
 def _ratio(a: float | None, b: float | None) -> float | None:

@@ -2,22 +2,10 @@
 
 from dataclasses import dataclass, field
 
-KIB = 1 << 10
-MIB = 1 << 20
-PAYLOAD_SHARE = 1448 / 1500  # of an IP packet of 1500 bytes: IPv4, TCP with timestamps
+from labbench.figures import KIB, MIB, PAYLOAD_SHARE
 
 FULL_SIZES = (8, KIB, 64 * KIB, MIB, 4 * MIB, 16 * MIB, 64 * MIB)
 QUICK_SIZES = (8, MIB, 16 * MIB, 64 * MIB)
-BARRIER = 0  # stands for the barrier where a size is expected
-
-
-def size_text(size: int) -> str:
-    if size == BARRIER:
-        return "barrier"
-    for unit, name in ((MIB, "MiB"), (KIB, "KiB")):
-        if size >= unit and size % unit == 0:
-            return f"{size // unit} {name}"
-    return f"{size} B"
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,9 @@ class SimEndpoint final : public Endpoint {
   uint32_t max_payload() const override;
   EndpointStats Stats() const override;
   std::string Name() const override;
+  /// Stays when the endpoint goes, as long as the network is there: by it one
+  /// can tell whether a flow still has this end.
+  SimSide& side() { return side_; }
 
  private:
   friend class SimNetwork;

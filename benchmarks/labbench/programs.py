@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "tools" / "lab" / "lab"
-AGENT = ROOT / "benchmarks" / "wan_matrix" / "lab_agent"
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,7 @@ class Tools:
     perf: Path
     floor: Path
     link: Path
+    command: Path
     gloo: Path | None
     mpi: Path | None
 
@@ -35,6 +35,7 @@ def find(build: Path) -> Tools:
         benches / "longhaul_perf" / "longhaul_perf",
         benches / "floor" / "longhaul_floor",
         build / "tools" / "lab" / "lab_link",
+        build / "tools" / "longhaul" / "longhaul",
         gloo if gloo.exists() else None,
         mpi if mpi.exists() and shutil.which("mpirun") else None,
     )

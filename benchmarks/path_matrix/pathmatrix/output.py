@@ -1,0 +1,99 @@
+"""Tables for people, JSON for programs."""
+
+from collections.abc import Sequence
+
+from labbench.figures import row, size_text, time_text
+
+from pathmatrix.faults import quantile
+from pathmatrix.results import ScenarioResult, figures
+
+
+def table(result: ScenarioResult) -> str:
+    scenario = result.scenario
+    lines = [f"### {scenario.name}) {scenario.title}", ""]
+    if result.skipped:
+        return "\n".join([*lines, f"Not measured: {result.skipped}", ""])
+    lines += _faults(result) if scenario.faults else _times(result)
+    lines += [f"- {name}: {fault}" for name, fault in result.faults.items()]
+    return "\n".join([*lines, "", f"Wrong elements: {result.wrong}.", ""])
+
+
+def _times(result: ScenarioResult) -> list[str]:
+    """A row per size, a column per contender: the median, its quartiles, its multiple of the bound."""
+    names = result.names()
+    lines = [
+        row(["size", "bound", *names, "predicted"]),
+        row(["---:"] * (3 + len(names))),
+    ]
+    for size in sorted({size for _, size in result.series}):
+        bound = result.scenario.bound(size)
+        cells = [size_text(size), time_text(bound)]
+        for name in names:
+            series = result.series.get((name, size))
+            cells.append(series.text(bound) if series else "-")
+        guess = result.predicted.get(size)
+        lines.append(row([*cells, time_text(guess) if guess else "-"]))
+    for name, paths in result.shares.items():
+        shares = ", ".join(f"{path['path']} {path['share']:.0%}" for path in paths if path["rank"] == 0)
+        if shares:
+            lines.append(f"- {name}: rank 0 sent over {shares}")
+    return lines
+
+
+def _faults(result: ScenarioResult) -> list[str]:
+    """A row per kind of fault: how much longer the operation took than what was left of the paths allows."""
+    lines = [
+        f"Seed {result.seed}; operations of {size_text(result.scenario.sizes[0])}, {time_text(result.scenario.bound(result.scenario.sizes[0]))} "
+        "at the least without a fault.",
+        "",
+        row(["fault", "times", "added p50", "p95", "most", "back p50", "most"]),
+        row(["---"] + ["---:"] * 6),
+    ]
+    for kind in dict.fromkeys(seen.kind for seen in result.broken):
+        seen = [fault for fault in result.broken if fault.kind == kind]
+        added = [fault.added for fault in seen]
+        back = [fault.back for fault in seen if fault.back is not None]
+        cells = [_signed(quantile(added, 0.5)), _signed(quantile(added, 0.95)), _signed(max(added))]
+        cells += [time_text(quantile(back, 0.5)), time_text(max(back))] if back else ["-", "-"]
+        lines.append(row([kind, str(len(seen)), *cells]))
+    return [*lines, "", f"Operations that failed: {result.failed}."]
+
+
+def _signed(seconds: float) -> str:
+    return f"{seconds * 1e3:+.0f} ms"
+
+
+def as_json(machine: dict[str, object], results: Sequence[ScenarioResult]) -> dict[str, object]:
+    return {
+        "machine": machine,
+        "scenarios": [_scenario(result) for result in results],
+        "figures": [figure.as_json() for result in results for figure in figures(result)],
+    }
+
+
+def _scenario(result: ScenarioResult) -> dict[str, object]:
+    return {
+        "name": result.scenario.name,
+        "title": result.scenario.title,
+        "skipped": result.skipped or None,
+        "wrong": result.wrong,
+        "failed": result.failed,
+        "contender_faults": result.faults,
+        "seed": result.seed,
+        "faults": [seen.as_json() for seen in result.broken],
+        "paths": result.shares,
+        "lab": result.lab,
+        "rows": [
+            {
+                "contender": name,
+                "size": size,
+                "median_s": series.median,
+                "p25_s": series.quartiles[0],
+                "p75_s": series.quartiles[1],
+                "lower_bound_s": result.scenario.bound(size),
+                "predicted_s": result.predicted.get(size),
+                "times_s": series.times,
+            }
+            for (name, size), series in result.series.items()
+        ],
+    }
