@@ -434,8 +434,10 @@ ConnectionCounters Connection::Counters() const {
   counters.in = inbox_.counters();
   counters.padding_bytes = padding_bytes_;
   counters.flows_lost = flows_lost_;
-  counters.pace = own_pace_;
-  counters.peer_pace = peer_pace_;
+  for (const auto& path : paths_) {
+    counters.pace += path->pace;
+    counters.peer_pace += path->peer_pace;
+  }
   if (config_.outbox.retain) CountPaths(&counters.paths);
   for (const auto& flow : flows_) {
     if (flow->endpoint == nullptr) continue;

@@ -170,9 +170,10 @@ class Connection final : public ChunkSink, private Pollable {
   bool SendControl(Flow* over, const ChunkHeader& header,
                    std::span<const uint8_t> payload);
   TimePoint LookAtFlows(TimePoint now);
-  void SettlePace(bool changed, TimePoint now);
-  bool PaceFlow(Flow& flow, double share, bool resumed,
-                const EndpointStats& stats, TimePoint now);
+  void SettlePace(TimePoint now);
+  void SettlePace(Path& path, TimePoint now);
+  void PaceFlow(Flow& flow, bool resumed, const EndpointStats& stats,
+                TimePoint now);
   void LimitPace(Flow& flow) const;
   void CheckHealth(TimePoint now);
   Flow* SoonestFlow() const;
@@ -191,7 +192,8 @@ class Connection final : public ChunkSink, private Pollable {
   void SendPadding();
   void TakePace(const PaceEntry& entry, TimePoint now);
   bool HasLine() const { return config_.board != nullptr && config_.line != 0; }
-  double PaceShare(TimePoint now) const;
+  double PaceShare(const Path& path, TimePoint now) const;
+  uint64_t LineOf(const Path& path) const;
   Duration Patience() const;
   bool Expecting() const;
   TimePoint CheckCut(TimePoint now);
@@ -236,10 +238,6 @@ class Connection final : public ChunkSink, private Pollable {
   bool resumed_ = false;          ///< there was nothing to send until now
   std::vector<PaceEntry> paces_;  ///< to be told
   std::vector<WantEntry> wants_;  ///< likewise
-  double own_pace_ = 0;           ///< over all flows; 0: none
-  double peer_pace_ = 0;          ///< as the peer has told
-  TimePoint peer_pace_at_ = 0;
-  TimePoint tell_pace_at_ = 0;
   FrameCookie padding_cookie_;
   uint64_t padding_left_ = 0;  ///< 0: the warm-up is over
   uint64_t padding_bytes_ = 0;

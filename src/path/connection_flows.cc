@@ -97,10 +97,8 @@ TimePoint Connection::LookAtFlows(TimePoint now) {
   if (!config_.outbox.retain) return kNever;
   const bool busy = !outbox_.idle() || padding_left_ > 0;
   if (!busy && !Expecting() && AllSpeak()) return kNever;
-  const double share = PaceShare(now);
   const bool resumed = busy && std::exchange(resumed_, false);
   TimePoint next = kNever;
-  bool changed = false;
   for (const auto& flow : flows_) {
     if (flow->endpoint == nullptr) continue;
     if (now >= flow->next_look) {
@@ -108,14 +106,14 @@ TimePoint Connection::LookAtFlows(TimePoint now) {
       flow->meter.Sample(now, stats);
       if (flow->endpoint->reliable()) flow->health.Sample(now, stats);
       TellAccess(*flow, stats, now);
-      changed |= busy && PaceFlow(*flow, share, resumed, stats, now);
+      if (busy) PaceFlow(*flow, resumed, stats, now);
       flow->next_look = now + (busy ? std::clamp(stats.rtt / kLooks,
                                                  kShortestLook, kLongestLook)
                                     : kIdleLook);
     }
     next = std::min(next, flow->next_look);
   }
-  if (busy) SettlePace(changed, now);
+  if (busy) SettlePace(now);
   return next;
 }
 

@@ -14,8 +14,11 @@ constexpr std::array<uint8_t, kPaddingFrame> kZeros{};
 /// to send until now, at the latest before BBR's ten seconds are over.
 constexpr Duration kRenewAtRest = 3 * kSecond;
 constexpr Duration kRenewAtWork = 8 * kSecond;
-/// A pace told on the connection between two sites: the line is that one.
-constexpr uint64_t kThisConnection = 0;
+/// A pace told on the connection between two sites is of a path of it: lines
+/// below this are its number. Lines of other sites are hashes.
+constexpr uint64_t kPathNumbers = uint64_t{1} << 16;
+/// Sets the lines of paths apart.
+constexpr uint64_t kSpread = 0x9e3779b97f4a7c15u;
 /// A pace counts for so long. While there is something to send it is told again
 /// when it changes, and four times in that time.
 constexpr Duration kFreshPace = kSecond;
@@ -24,40 +27,54 @@ constexpr size_t kMostPaces = 256;
 
 }  // namespace
 
+// The line of a path, as mates know it.
+uint64_t Connection::LineOf(const Path& path) const {
+  return config_.line ^ path.number * kSpread;
+}
+
 // All flows have been looked at: what others are told of it.
-void Connection::SettlePace(bool changed, TimePoint now) {
-  bool settled = HasFlow();
-  double pace = 0;
-  for (const auto& flow : flows_) {
-    if (flow->endpoint == nullptr) continue;
-    pace += flow->pacer.pace();
-    settled = settled && flow->pacer.settled();
-  }
-  own_pace_ = pace;
-  // A pace that is lifted (0) is told once: the old one must not count on.
-  if (HasLine() && (changed || (pace > 0 && now >= tell_pace_at_))) {
-    tell_pace_at_ = now + kFreshPace / 4;
-    config_.board->Publish(*this, config_.line, pace);
-    TellPace(kThisConnection, pace);
-  }
+void Connection::SettlePace(TimePoint now) {
+  for (const auto& path : paths_) SettlePace(*path, now);
+  const bool settled =
+      HasFlow() &&
+      std::all_of(flows_.begin(), flows_.end(), [](const auto& flow) {
+        return flow->endpoint == nullptr || flow->pacer.settled();
+      });
   if (settled) padding_left_ = 0;  // the line is full: more would only queue
 }
 
-// What is to become of this process's pace, by what others have told: the mean
+void Connection::SettlePace(Path& path, TimePoint now) {
+  double pace = 0;
+  for (const auto& flow : flows_) {
+    if (flow->path == &path && Speaks(*flow)) pace += flow->pacer.pace();
+  }
+  // A pace that is lifted (0) is told once: the old one must not count on.
+  const bool changed = std::exchange(path.pace, pace) != pace;
+  if (!HasLine() || (!changed && (pace == 0 || now < path.tell_pace_at))) {
+    return;
+  }
+  path.tell_pace_at = now + kFreshPace / 4;
+  config_.board->Publish(*this, LineOf(path), pace);
+  TellPace(path.number, pace);
+}
+
+// What is to become of the pace on a path, by what others have told: the mean
 // of the mates', and no more than the peer sends this way. Round trips grow by
 // the queues of both directions, so a direction that has filled its queue makes
 // the other one yield, for nothing; and a collective waits for both.
-double Connection::PaceShare(TimePoint now) const {
+double Connection::PaceShare(const Path& path, TimePoint now) const {
   if (!HasLine()) return 1;
-  const double share = config_.board->Share(config_.line, now);
-  if (own_pace_ <= 0 || peer_pace_ <= 0 || now - peer_pace_at_ > kFreshPace) {
+  const double share = config_.board->Share(LineOf(path), now);
+  if (path.pace <= 0 || path.peer_pace <= 0 ||
+      now - path.peer_pace_at > kFreshPace) {
     return share;
   }
-  return share * std::clamp(peer_pace_ / own_pace_, PaceBoard::kLeastShare, 1.);
+  return share *
+         std::clamp(path.peer_pace / path.pace, PaceBoard::kLeastShare, 1.);
 }
 
-bool Connection::PaceFlow(Flow& flow, double share, bool resumed,
-                          const EndpointStats& stats, TimePoint now) {
+void Connection::PaceFlow(Flow& flow, bool resumed, const EndpointStats& stats,
+                          TimePoint now) {
   const double before = flow.pacer.pace();
   if (before > 0 &&
       now >= (resumed ? flow.renew_at_rest : flow.renew_at_work) &&
@@ -65,12 +82,12 @@ bool Connection::PaceFlow(Flow& flow, double share, bool resumed,
     flow.renew_at_rest = now + kRenewAtRest;
     flow.renew_at_work = now + kRenewAtWork;
   }
-  if (now < flow.pacer.next_sample() || !flow.pacer.Sample(now, stats, share)) {
-    return false;
+  if (now < flow.pacer.next_sample() ||
+      !flow.pacer.Sample(now, stats, PaceShare(*flow.path, now))) {
+    return;
   }
   LimitPace(flow);
   if (before == 0) flow.renew_at_rest = flow.renew_at_work = now;
-  return true;
 }
 
 // The flow's pace, or its part of what may leave on its path, if that is less.
@@ -121,9 +138,12 @@ void Connection::TellPace(uint64_t line, double pace) {
 // Of other lines only mates speak.
 void Connection::TakePace(const PaceEntry& entry, TimePoint now) {
   const auto pace = static_cast<double>(entry.pace);
-  if (HasLine() && entry.line == kThisConnection) {
-    peer_pace_ = pace;
-    peer_pace_at_ = now;
+  if (HasLine() && entry.line < kPathNumbers) {
+    for (const auto& path : paths_) {
+      if (path->number != entry.line) continue;
+      path->peer_pace = pace;
+      path->peer_pace_at = now;
+    }
   } else if (config_.board != nullptr && !HasLine()) {
     config_.board->Heard(*this, entry.line, pace, now);
   }

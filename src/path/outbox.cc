@@ -14,8 +14,10 @@ namespace {
 /// What a retained chunk of `size` bytes takes of the limit.
 uint64_t MemoryFor(uint64_t size) { return BlockPool::BlockSize(size); }
 
-/// Bytes/s of a flow of which nothing is known, beside one that is: so many
-/// times slower. If nothing is known of any: this.
+/// A flow of which nothing is known, beside one that is: it begins with so many
+/// bytes per round trip (RFC 6928), and is slower than the others by this. If
+/// nothing is known of any: bytes/s.
+constexpr double kFirstWindow = 14600;
 constexpr double kUnknownPart = 8;
 constexpr double kUnknownRate = 12.5e6;
 /// A chunk is so large a part of what its line holds, and at least so long: a
@@ -33,6 +35,16 @@ constexpr int kMostTwins = 64;
 double Seconds(Duration time) { return static_cast<double>(time) / kSecond; }
 Duration Time(double seconds) {
   return static_cast<Duration>(seconds * static_cast<double>(kSecond));
+}
+
+// Bytes/s, beside flows of which the fastest is known to do `fastest`.
+double RateOf(const Flow& flow, double fastest) {
+  if (flow.meter.rate() > 0) return flow.meter.rate();
+  if (fastest <= 0) return kUnknownRate;
+  const double part = fastest / kUnknownPart;
+  const Duration round_trip = flow.meter.round_trip();
+  return round_trip > 0 ? std::min(kFirstWindow / Seconds(round_trip), part)
+                        : part;
 }
 
 }  // namespace
@@ -172,13 +184,12 @@ void Outbox::Look(Flows flows, TimePoint now) {
     fastest = std::max(fastest, flow->meter.rate());
     any = any || !flow->health.silent();
   }
-  const double unknown = fastest > 0 ? fastest / kUnknownPart : kUnknownRate;
   for (size_t i = 0; i < flows.size(); ++i) {
     const Flow& flow = *flows[i];
     FlowView& view = views_[i];
     view.usable = flow.endpoint != nullptr && (!any || !flow.health.silent());
     view.room = view.usable && flow.writable;
-    view.rate = flow.meter.rate() > 0 ? flow.meter.rate() : unknown;
+    view.rate = RateOf(flow, fastest);
     view.delay = Seconds(flow.meter.round_trip()) / 2;
     view.backlog = flow.meter.Backlog(now, view.rate) / view.rate;
   }
@@ -196,8 +207,9 @@ Flow* Outbox::FlowFor(Flows flows, uint64_t bytes) {
 }
 
 uint64_t Outbox::ChunkLimit(const Flow& flow) const {
-  const double held =
-      flow.meter.rate() * Seconds(flow.meter.round_trip()) / kChunkPart;
+  if (flow.place >= views_.size()) return config_.chunk_size;
+  const FlowView& view = views_[flow.place];
+  const double held = view.rate * 2 * view.delay / kChunkPart;
   if (held <= 0) return config_.chunk_size;
   return std::min<uint64_t>(
       config_.chunk_size,
@@ -281,6 +293,23 @@ bool Outbox::PumpTwins(Flows flows, TimePoint now) {
   return sent > 0;
 }
 
+// In how many seconds the flow's last chunk will be there, by what was thought
+// when it was given, by what is before it, and by how late the first one is
+// that has not been confirmed: all that is behind a gap waits for it.
+double Outbox::ArrivalOf(const Transmission& last, const FlowView& view,
+                         TimePoint now) const {
+  const Duration round_trip = last.flow->meter.round_trip();
+  double arrival = Seconds(last.due - round_trip / 2 - now);
+  if (view.backlog > 0) arrival = std::max(arrival, view.start());
+  const Transmission* first = last.flow->in_flight.front();
+  while (first->chunk->acknowledged) first = last.flow->in_flight.After(*first);
+  const Duration late = now - first->due;
+  if (late > round_trip / kLateShare) {
+    arrival = std::max(arrival, Seconds(round_trip + late));
+  }
+  return arrival;
+}
+
 // Of what other flows hold, the chunk that will be there last goes over this
 // one too, if it is there sooner that way.
 bool Outbox::SendTwin(Flows flows, size_t over, TimePoint now) {
@@ -290,14 +319,8 @@ bool Outbox::SendTwin(Flows flows, size_t over, TimePoint now) {
     if (i == over || flows[i]->endpoint == nullptr) continue;
     Transmission* flight = LastAlone(*flows[i]);
     if (flight == nullptr) continue;
-    const Duration round_trip = flows[i]->meter.round_trip();
-    double arrival = Seconds(flight->due - round_trip / 2 - now);
-    if (views_[i].backlog > 0) arrival = std::max(arrival, views_[i].start());
-    if (now > flight->due + round_trip / kLateShare) {
-      arrival = std::max(arrival, Seconds(round_trip));
-    }
-    const double sooner =
-        arrival - views_[over].Finish(flight->chunk->header.size);
+    const double sooner = ArrivalOf(*flight, views_[i], now) -
+                          views_[over].Finish(flight->chunk->header.size);
     if (sooner <= gain) continue;
     gain = sooner;
     latest = flight;

@@ -170,6 +170,8 @@ class Outbox {
   bool PumpStreams(Flows flows, TimePoint now);
   bool PumpTwins(Flows flows, TimePoint now);
   bool SendTwin(Flows flows, size_t over, TimePoint now);
+  double ArrivalOf(const Transmission& last, const FlowView& view,
+                   TimePoint now) const;
   Transmission* LastAlone(const Flow& flow) const;
   SendOp* Next(const Stream& stream, Permit* permit);
   Permit PermitFor(const Stream& stream, const SendOp& op) const;

@@ -26,6 +26,11 @@ struct Path {
   uint64_t past_sent = 0;        ///< by the transports of flows that are gone
   uint64_t past_received = 0;
   uint64_t past_retransmits = 0;
+
+  double pace = 0;       ///< of its flows that get through; 0: none
+  double peer_pace = 0;  ///< as the peer has told
+  TimePoint peer_pace_at = 0;
+  TimePoint tell_pace_at = 0;
 };
 
 }  // namespace longhaul
