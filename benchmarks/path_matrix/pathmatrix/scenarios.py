@@ -9,6 +9,8 @@ from pathmatrix.bounds import Path
 
 SIZES = (8, KIB, 64 * KIB, MIB, 4 * MIB, 16 * MIB, 64 * MIB)
 QUICK_SIZES = (8, MIB, 64 * MIB)
+# Each packet crosses two links: in pieces of 100 us, one packet each at these rates, two cores do not carry it.
+QUANTUM = "1ms"
 PREDICTED = (MIB, 16 * MIB, 64 * MIB)  # `longhaul plan` is to be right about these
 
 BOTH = "all paths"
@@ -44,7 +46,7 @@ class Scenario:
             words += ["--access", f"delay={self.delay / 2 * 1e3:g}ms"]
             for site, rate in enumerate(self.site_rates):
                 queue = max(150_000, round(rate / 8 * 2 * self.delay))
-                words += ["--access", f"s{site}:rate={rate:.0f}bit,queue={queue}"]
+                words += ["--access", f"s{site}:rate={rate:.0f}bit,queue={queue},quantum={QUANTUM}"]
         return tuple(words)
 
     def bound(self, size: int) -> float:
