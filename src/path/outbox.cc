@@ -209,6 +209,7 @@ Flow* Outbox::FlowFor(Flows flows, uint64_t bytes) {
 uint64_t Outbox::ChunkLimit(const Flow& flow) const {
   if (flow.place >= views_.size()) return config_.chunk_size;
   const FlowView& view = views_[flow.place];
+  if (view.rate == kUnknownRate) return config_.chunk_size;
   const double held = view.rate * 2 * view.delay / kChunkPart;
   if (held <= 0) return config_.chunk_size;
   return std::min<uint64_t>(
