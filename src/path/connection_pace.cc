@@ -29,7 +29,7 @@ void Connection::SettlePace(bool changed, TimePoint now) {
   bool settled = HasFlow();
   double pace = 0;
   for (const auto& flow : flows_) {
-    if (flow->endpoint == nullptr) continue;
+    if (flow->endpoint == nullptr || flow->resting) continue;
     pace += flow->pacer.pace();
     settled = settled && flow->pacer.settled();
   }
@@ -74,13 +74,15 @@ bool Connection::PaceFlow(Flow& flow, double share, bool resumed,
 }
 
 // The flow's pace, or its part of what may leave on its path, if that is less.
+// One that rests counts for those that rest: it is used when no other is there.
 void Connection::LimitPace(Flow& flow) const {
   if (flow.endpoint == nullptr) return;
   double pace = flow.pacer.pace();
   if (flow.path->info.rate_limit > 0) {
     const auto flows = static_cast<double>(
         std::count_if(flows_.begin(), flows_.end(), [&](const auto& other) {
-          return other->endpoint != nullptr && other->path == flow.path;
+          return other->endpoint != nullptr && other->path == flow.path &&
+                 (flow.resting || !other->resting);
         }));
     const double part = flow.path->info.rate_limit / flows;
     pace = pace > 0 ? std::min(pace, part) : part;

@@ -87,6 +87,7 @@ struct Flow {
   bool fell = false;       ///< silent, and counted as such
   bool wanted = false;     ///< it is to be opened (again)
   bool asked = false;      ///< by the peer, who has been told
+  bool resting = false;    ///< of no use to this side: others carry its data
   size_t place = 0;        ///< among the connection's flows
   Path* path = nullptr;
 

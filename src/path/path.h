@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/time.h"
+#include "path/flow_growth.h"
 
 namespace longhaul {
 
@@ -26,6 +27,12 @@ struct Path {
   uint64_t past_sent = 0;        ///< by the transports of flows that are gone
   uint64_t past_received = 0;
   uint64_t past_retransmits = 0;
+
+  // Where it is this connection's to find out how many flows there should be.
+  FlowGrowth growth;
+  uint64_t delivered = 0;   ///< by the flows in use, since the last look
+  bool full = true;         ///< all of them had more to send since then
+  TimePoint next_look = 0;  ///< at what they do together
 };
 
 }  // namespace longhaul
