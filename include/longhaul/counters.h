@@ -25,7 +25,7 @@ enum class PathState : uint8_t {
 struct PathCounters {
   std::string name;  ///< "10.0.0.1 -> 10.0.1.7"
   PathState state = PathState::kUp;
-  size_t flows = 0;
+  size_t flows = 0;         ///< that data is put on
   uint64_t bytes_sent = 0;  ///< payload and headers, by the transport
   uint64_t bytes_received = 0;
   uint64_t payload_sent = 0;  ///< of chunks that left on it, first or again

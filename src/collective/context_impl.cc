@@ -18,8 +18,8 @@ namespace longhaul {
 namespace {
 
 constexpr size_t kPoolLimit = size_t{16} << 30;
-/// Flows where BBR may not be asked for: what one flow loses to its congestion
-/// control, others make up for (docs/tuning.md).
+/// Flows at first where BBR may not be asked for: what one flow loses to its
+/// congestion control, others make up for (docs/tuning.md).
 constexpr uint16_t kFlowsWithoutBbr = 16;
 constexpr Duration kPollPause = 200 * kMicrosecond;
 
@@ -75,7 +75,7 @@ Status Context::Impl::ProbeCongestionControl() {
     log_->Write(
         LogLevel::kWarn,
         "flows between sites use %s: BBR is not permitted here; "
-        "opening %u flows per peer and path instead. To permit it: modprobe "
+        "opening %u flows per peer and path, or more. To permit it: modprobe "
         "tcp_bbr; sysctl -w net.ipv4.tcp_allowed_congestion_control="
         "\"%s bbr\"",
         choice->name.c_str(), WanFlows({}), choice->name.c_str());

@@ -53,6 +53,7 @@ ConnectionConfig Context::Impl::ConfigFor(uint64_t incarnation, uint64_t line,
   config.pace = options_.wan_pace;
   config.line = line;
   config.access = &access_;
+  config.grow_flows = !options_.wan_flows;
   return config;
 }
 

@@ -1,24 +1,53 @@
 #include "collective/line_rates.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/check.h"
-#include "collective/site_shares.h"
 
 namespace longhaul {
 namespace {
 
-// Seconds that one byte of a sharded all-reduce keeps the busiest site's line.
-double Period(const Topology& topology, const SiteShares& shares) {
-  const SiteIndex sites = topology.site_count();
+using Rates = std::array<SiteRates, SiteShares::kMostSites>;
+
+double Least(const SiteRates& rates) { return std::min(rates.up, rates.down); }
+
+// Seconds that one byte of a sharded all-reduce keeps the busiest site's line,
+// bits/s: by these shares, and by the best ones (LowerBound in cost.h).
+double PeriodBy(const SiteShares& shares, const Rates& rates) {
   double period = 0;
-  for (SiteIndex site = 0; site < sites; ++site) {
-    const double load = 1 + (sites - 2) * shares.FractionOf(site);
-    period = std::max(
-        period, load / std::min(topology.WanUp(site), topology.WanDown(site)));
+  for (SiteIndex site = 0; site < shares.sites(); ++site) {
+    const double load = 1 + (shares.sites() - 2) * shares.FractionOf(site);
+    period = std::max(period, load / Least(rates[static_cast<size_t>(site)]));
   }
   return period;
+}
+
+double BestPeriod(size_t sites, const Rates& rates) {
+  double least = Least(rates[0]);
+  double sum = 0;
+  for (size_t i = 0; i < sites; ++i) {
+    least = std::min(least, Least(rates[i]));
+    sum += Least(rates[i]);
+  }
+  return std::max(1 / least, 2 * static_cast<double>(sites - 1) / sum);
+}
+
+// What is to be thought of a site; nothing is known of it if `up` is not
+// positive.
+SiteRates RatesOf(const Topology& planned, SiteIndex site,
+                  std::span<const double> told, double goodput) {
+  const auto own = told.subspan(kToldPerSite * static_cast<size_t>(site));
+  const double up = own[0] * 8 / goodput;
+  const double down = own[1] * 8 / goodput;
+  const bool limited = own[2] == 0;
+  if (!std::isfinite(up) || !std::isfinite(down) || up <= 0) return {};
+  SiteRates rates{up, std::max(up, down)};
+  if (!planned.HasWanRates(site)) return rates;
+  if (!limited) rates.up = std::max(up, planned.WanUp(site));
+  rates.down = std::max(rates.down, planned.WanDown(site));
+  return rates;
 }
 
 }  // namespace
@@ -31,27 +60,21 @@ void Tell(SiteIndex site, const LineRates& rates, std::span<double> told) {
 }
 
 std::optional<Topology> Replanned(const Topology& planned,
+                                  const SiteShares& shares,
                                   std::span<const double> told,
                                   double goodput) {
   const auto sites = static_cast<size_t>(planned.site_count());
-  LH_CHECK(told.size() == kToldPerSite * sites);
-  std::vector<SiteRates> rates(sites);
+  LH_CHECK(told.size() == kToldPerSite * sites &&
+           shares.sites() == planned.site_count());
+  Rates rates{};
   for (size_t i = 0; i < sites; ++i) {
-    const auto site = static_cast<SiteIndex>(i);
-    const double up = told[kToldPerSite * i] * 8 / goodput;
-    const double down = told[kToldPerSite * i + 1] * 8 / goodput;
-    const bool limited = told[kToldPerSite * i + 2] == 0;
-    if (!std::isfinite(up) || !std::isfinite(down) || up <= 0) return {};
-    rates[i] = {up, std::max(up, down)};
-    if (!planned.HasWanRates(site)) continue;
-    if (!limited) rates[i].up = std::max(up, planned.WanUp(site));
-    rates[i].down = std::max(rates[i].down, planned.WanDown(site));
+    rates[i] = RatesOf(planned, static_cast<SiteIndex>(i), told, goodput);
+    if (rates[i].up <= 0) return std::nullopt;
   }
-  Topology seen = planned.WithWanRates(rates);
-  const double as_planned = Period(seen, SharesOf(planned));
-  const double at_best = Period(seen, SharesOf(seen));
-  if (as_planned <= kWorthIt * at_best) return {};
-  return seen;
+  if (PeriodBy(shares, rates) <= kWorthIt * BestPeriod(sites, rates)) {
+    return std::nullopt;
+  }
+  return planned.WithWanRates(std::span(rates).first(sites));
 }
 
 }  // namespace longhaul

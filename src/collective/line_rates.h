@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "collective/site_shares.h"
 #include "topology/topology.h"
 
 namespace longhaul {
@@ -31,11 +32,13 @@ void Tell(SiteIndex site, const LineRates& rates, std::span<double> told);
 
 /// The topology to plan with from now on, given that sum, or nothing if what is
 /// planned with (`planned`) is good enough: nothing is known of some site, or
-/// by the rates told the bytes that cross the lines by the shares of `planned`
-/// take at most kWorthIt times as long as by the best ones. A site has the rate
-/// told, if all its processes were limited by it; else at least that.
-/// `goodput` turns payload into line rates.
+/// by the rates told the bytes that cross the lines by `shares`, those of
+/// `planned`, take at most kWorthIt times as long as by the best ones. A site
+/// has the rate told, if all its processes were limited by it; else at least
+/// that. `goodput` turns payload into line rates. Allocates nothing in that
+/// case.
 std::optional<Topology> Replanned(const Topology& planned,
+                                  const SiteShares& shares,
                                   std::span<const double> told, double goodput);
 
 inline constexpr double kWorthIt = 1.08;

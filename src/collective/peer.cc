@@ -27,6 +27,7 @@ Peer::Peer(Engine& engine, BlockPool& pool, Logger& log, Config config)
 
 void Peer::Know(PathDialer::Config paths) {
   FlowTaker& taker = *this;
+  connection_.StartFlows(paths.flows);
   dialer_.emplace(engine_, connection_, std::move(paths), taker, log_);
 }
 
@@ -50,6 +51,8 @@ Status Peer::Accept(const Hello& theirs, bool ours_counts) {
 
 void Peer::Accepted(UniqueFd fd, const Hello& theirs, const PathInfo& path,
                     TimePoint now) {
+  // It is the caller who says how many.
+  if (!connection_.connected()) connection_.StartFlows(theirs.flows);
   if (dialer_) dialer_->Accepted(theirs.path, now);
   TakeFlow(FlowId{theirs.path, theirs.flow}, path, std::move(fd), theirs, now);
 }

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "collective/cost.h"
-#include "collective/site_shares.h"
 
 namespace longhaul {
 
@@ -42,10 +41,12 @@ OperationCall RatePlanner::Ask(const LineRates& own) {
   return call;
 }
 
-bool RatePlanner::Use() {
+bool RatePlanner::Use(const SiteShares& shares, bool at_once) {
   std::optional<Topology> seen =
-      Replanned(planned_, told_, CostParameters().goodput);
-  if (!seen) return false;
+      Replanned(planned_, shares, told_, CostParameters().goodput);
+  const bool again = std::exchange(doubted_, seen.has_value());
+  if (!seen || (!at_once && !again)) return false;
+  doubted_ = false;
   planned_ = *std::move(seen);
   return true;
 }

@@ -15,6 +15,7 @@
 
 #include "collective/line_rates.h"
 #include "collective/operation.h"
+#include "collective/site_shares.h"
 #include "topology/topology.h"
 
 namespace longhaul {
@@ -41,8 +42,10 @@ class RatePlanner {
   /// The all-reduce that sums: its memory is this object's.
   OperationCall Ask(const LineRates& own);
   /// Its sum is there. True if operations are planned with another topology
-  /// from now on.
-  bool Use();
+  /// from now on, the present one's shares being `shares`. `at_once`: also if
+  /// the sum before this one did not ask for that, and rates may be what they
+  /// are for a moment only.
+  bool Use(const SiteShares& shares, bool at_once);
 
   /// Large all-reduces from one agreement to the next.
   static constexpr uint64_t kEvery = 16;
@@ -55,6 +58,7 @@ class RatePlanner {
   const SiteIndex site_;
   std::vector<double> told_;
   uint64_t counted_ = 0;
+  bool doubted_ = false;  ///< the last sum asked for another plan
 };
 
 }  // namespace longhaul

@@ -185,8 +185,10 @@ void ScheduleRunner::Ask() {
 void ScheduleRunner::UseRates() {
   const bool summed = asked_->status().ok();
   std::exchange(asked_, nullptr)->Release();
-  use_at_once_ = false;
-  if (summed && planner_.Use()) SetShares(SharesOf(planner_.topology()));
+  const bool at_once = std::exchange(use_at_once_, false);
+  if (summed && planner_.Use(shares_, at_once)) {
+    SetShares(SharesOf(planner_.topology()));
+  }
 }
 
 void ScheduleRunner::SetShares(const SiteShares& shares) {

@@ -67,10 +67,10 @@ SegmentNeeds NeedsOf(Algorithm algorithm, const Topology& topology,
 /// Without a stated size, an owner's part of a segment is about 64 KiB (so that
 /// it is worth a message) to 512 KiB (so that it is still in cache when it is
 /// added), and between these a vector has `needs.depth` segments; a vector too
-/// short for two is one. Segments shrink until at least two (four, without a stated size)
-/// fit the scratch at a time. kInvalidArgument if the vector is too long to
-/// count (2^53 elements), kExhausted if even kMaxSegments segments are too long
-/// for the scratch, or for the 32 bits in which they travel.
+/// short for two is one. Segments shrink until at least two (four, without a
+/// stated size) fit the scratch at a time. kInvalidArgument if the vector is
+/// too long to count (2^53 elements), kExhausted if even kMaxSegments segments
+/// are too long for the scratch, or for the 32 bits in which they travel.
 Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
                                  const Topology& topology,
                                  const SegmentNeeds& needs,

@@ -251,6 +251,7 @@ bool Connection::Expecting() const {
 TimePoint Connection::CheckCut(TimePoint now) {
   if (!cut_.ok() && cut_since_ == kNever) {
     cut_since_ = std::min(now, mute_since_);
+    for (const auto& flow : flows_) flow->wanted = false;  // all are, or none
     if (config_.source != nullptr) config_.source->Reopen(cut_, now);
   }
   const TimePoint since = cut_.ok() ? mute_since_ : cut_since_;

@@ -64,6 +64,7 @@ struct ConnectionConfig {
   uint64_t line = 0;  ///< PaceBoard::LineTo the peer's site; 0: it is a mate
   /// Told what flows to another site do; null: nobody. Outlives the connection.
   AccessMeter* access = nullptr;
+  bool grow_flows = false;  ///< more on each path, as long as they help
 };
 
 struct ConnectionCounters {
@@ -87,6 +88,8 @@ class Connection final : public ChunkSink, private Pollable {
   void Welcome(uint64_t shared_credit, uint64_t stream_reserve) {
     outbox_.Welcome(shared_credit, stream_reserve);
   }
+  /// How many flows every path has at first; before its first flow is added.
+  void StartFlows(uint16_t flows) { start_flows_ = flows; }
   /// Takes over an endpoint whose sink is this connection; in the turn of the
   /// engine in which the endpoint was started, so that nothing has arrived yet.
   /// It takes the place of the flow of the same `id`, if there is one: the peer
@@ -184,7 +187,12 @@ class Connection final : public ChunkSink, private Pollable {
   void Want(Flow& flow, TimePoint now);
   void Spare(Flow& flow);
   void TakeWant(const WantEntry& entry, TimePoint now);
-  void TellAccess(Flow& flow, const EndpointStats& stats, TimePoint now);
+  void TellProgress(Flow& flow, const EndpointStats& stats, TimePoint now);
+  void GrowFlows(bool busy, TimePoint now);
+  FlowGrowth::Look LookAt(const Path& path) const;
+  void UseFlows(Path& path);
+  void LetRest(Flow& flow, bool resting);
+  bool MayBeGrown(FlowId id) const;
   Path& PathOf(uint16_t number, const PathInfo& info);
   Flow* PlaceFor(std::optional<FlowId> id);
   void CountPaths(std::vector<PathCounters>* out) const;
@@ -247,6 +255,7 @@ class Connection final : public ChunkSink, private Pollable {
   TimePoint expecting_since_ = kNever;
   Duration rtt_ = 0;  ///< by ping; 0: unknown
   bool peer_left_ = false;
+  uint16_t start_flows_ = 1;
   Closing closing_ = Closing::kOpen;
   TimePoint close_deadline_ = kNever;
 };

@@ -21,6 +21,12 @@ constexpr Duration kIdleLook = 50 * kMillisecond;
 /// A flow that has been silent for so long more is opened anew: the transport
 /// by itself would try again at ever longer intervals.
 constexpr Duration kReopenAfter = 300 * kMillisecond;
+/// A path has one flow where its congestion control fills a line: another is
+/// tried in long jobs only.
+constexpr Duration kAloneFor = 10 * kSecond;
+/// The peer is asked for a flow so often, and does not open it once more for a
+/// wish that is as old.
+constexpr Duration kAskAgain = kSecond;
 
 }  // namespace
 
@@ -62,11 +68,14 @@ void Connection::AddFlow(std::unique_ptr<Endpoint> endpoint, TimePoint now,
   cut_since_ = kNever;
   flow->endpoint = std::move(endpoint);
   flow->path = &PathOf(id ? id->path : 0, path);
+  flow->resting =
+      config_.grow_flows && id && id->flow >= flow->path->growth.flows();
   flow->writable = true;
   flow->pacer = Pacer(config_.pace);
   flow->meter = FlowMeter();
   flow->health = FlowHealth();
   flow->next_look = 0;
+  flow->added = now;
   flow->told_delivered = flow->told_received = 0;
   flow->abandoned = flow->wanted = flow->asked = false;
   flow->pong_due = false;
@@ -84,6 +93,7 @@ Path& Connection::PathOf(uint16_t number, const PathInfo& info) {
   paths_.push_back(std::make_unique<Path>());
   paths_.back()->number = number;
   paths_.back()->info = info;
+  paths_.back()->growth = FlowGrowth(start_flows_, kAloneFor);
   return *paths_.back();
 }
 
@@ -105,8 +115,8 @@ TimePoint Connection::LookAtFlows(TimePoint now) {
       const EndpointStats stats = flow->endpoint->Stats();
       flow->meter.Sample(now, stats);
       if (flow->endpoint->reliable()) flow->health.Sample(now, stats);
-      TellAccess(*flow, stats, now);
-      if (busy) PaceFlow(*flow, resumed, stats, now);
+      TellProgress(*flow, stats, now);
+      if (busy && !flow->resting) PaceFlow(*flow, resumed, stats, now);
       flow->next_look = now + (busy ? std::clamp(stats.rtt / kLooks,
                                                  kShortestLook, kLongestLook)
                                     : kIdleLook);
@@ -114,18 +124,25 @@ TimePoint Connection::LookAtFlows(TimePoint now) {
     next = std::min(next, flow->next_look);
   }
   if (busy) SettlePace(now);
+  if (config_.grow_flows) GrowFlows(busy, now);
   return next;
 }
 
-void Connection::TellAccess(Flow& flow, const EndpointStats& stats,
-                            TimePoint now) {
+void Connection::TellProgress(Flow& flow, const EndpointStats& stats,
+                              TimePoint now) {
   const uint64_t confirmed =
       stats.bytes_delivered -
       std::exchange(flow.told_delivered, stats.bytes_delivered);
   const uint64_t came = stats.bytes_received -
                         std::exchange(flow.told_received, stats.bytes_received);
-  if (config_.access == nullptr) return;
-  config_.access->Look(now, confirmed, came, stats.bytes_unsent > 0);
+  const bool more = stats.bytes_unsent > 0;
+  if (config_.access != nullptr) {
+    config_.access->Look(now, confirmed, came, more || flow.resting);
+  }
+  if (!flow.resting) {
+    flow.path->delivered += confirmed;
+    flow.path->full &= more;
+  }
 }
 
 bool Connection::Speaks(const Flow& flow) const {
@@ -151,6 +168,7 @@ void Connection::CheckHealth(TimePoint now) {
   const bool mute = Mute();
   mute_since_ = mute && HasFlow() ? std::min(mute_since_, now) : kNever;
   for (const auto& flow : flows_) {
+    if (flow->resting) Spare(*flow);
     if (Speaks(*flow)) {
       flow->fell = flow->abandoned = false;
       Spare(*flow);
@@ -186,10 +204,12 @@ void Connection::GiveUp(Flow& flow) {
 
 // The side that opens flows is asked, once.
 void Connection::Want(Flow& flow, TimePoint now) {
-  if (flow.wanted || !flow.id || config_.source == nullptr) return;
+  if (flow.wanted || flow.resting || !flow.id) return;
+  if (config_.source == nullptr) return;
   if (closing_ != Closing::kOpen || peer_left_) return;
   flow.wanted = true;
   flow.asked = !config_.source->Want(*flow.id, now);
+  flow.asked_at = now;
   if (flow.asked) wants_.push_back({flow.id->path, flow.id->flow, true});
 }
 
@@ -202,13 +222,20 @@ void Connection::Spare(Flow& flow) {
   }
 }
 
-// Only of flows that there are or were does the peer have a say.
+// Of flows that there are or were does the peer have a say, and of those that
+// its growth may ask for.
 void Connection::TakeWant(const WantEntry& entry, TimePoint now) {
   const FlowId id{entry.path, entry.flow};
-  const bool known =
-      std::any_of(flows_.begin(), flows_.end(),
-                  [&](const auto& flow) { return flow->id == id; });
-  if (!known || config_.source == nullptr || closing_ != Closing::kOpen) return;
+  const auto flow =
+      std::find_if(flows_.begin(), flows_.end(),
+                   [&](const auto& known) { return known->id == id; });
+  if (flow == flows_.end() && !MayBeGrown(id)) return;
+  // It has just been opened: the wish was for that.
+  if (flow != flows_.end() && Speaks(**flow) &&
+      now - (*flow)->added < kAskAgain) {
+    return;
+  }
+  if (config_.source == nullptr || closing_ != Closing::kOpen) return;
   if (entry.wanted) {
     config_.source->Want(id, now);
   } else {
@@ -237,11 +264,13 @@ void Connection::CountPaths(std::vector<PathCounters>* out) const {
 void Connection::CountFlow(const Flow& flow, PathCounters* path) const {
   if (flow.endpoint == nullptr) return;
   const EndpointStats stats = flow.endpoint->Stats();
-  ++path->flows;
+  if (!flow.resting) {
+    ++path->flows;
+    path->goodput += flow.meter.rate();
+  }
   path->bytes_sent += stats.bytes_sent;
   path->bytes_received += stats.bytes_received;
   path->retransmits += stats.retransmits;
-  path->goodput += flow.meter.rate();
   if (Speaks(flow)) {
     path->state = PathState::kUp;
   } else if (path->state == PathState::kDown) {

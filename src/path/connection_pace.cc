@@ -38,7 +38,8 @@ void Connection::SettlePace(TimePoint now) {
   const bool settled =
       HasFlow() &&
       std::all_of(flows_.begin(), flows_.end(), [](const auto& flow) {
-        return flow->endpoint == nullptr || flow->pacer.settled();
+        return flow->endpoint == nullptr || flow->resting ||
+               flow->pacer.settled();
       });
   if (settled) padding_left_ = 0;  // the line is full: more would only queue
 }
@@ -46,7 +47,9 @@ void Connection::SettlePace(TimePoint now) {
 void Connection::SettlePace(Path& path, TimePoint now) {
   double pace = 0;
   for (const auto& flow : flows_) {
-    if (flow->path == &path && Speaks(*flow)) pace += flow->pacer.pace();
+    if (flow->path == &path && Speaks(*flow) && !flow->resting) {
+      pace += flow->pacer.pace();
+    }
   }
   // A pace that is lifted (0) is told once: the old one must not count on.
   const bool changed = std::exchange(path.pace, pace) != pace;
@@ -91,13 +94,15 @@ void Connection::PaceFlow(Flow& flow, bool resumed, const EndpointStats& stats,
 }
 
 // The flow's pace, or its part of what may leave on its path, if that is less.
+// One that rests counts for those that rest: it is used when no other is there.
 void Connection::LimitPace(Flow& flow) const {
   if (flow.endpoint == nullptr) return;
   double pace = flow.pacer.pace();
   if (flow.path->info.rate_limit > 0) {
     const auto flows = static_cast<double>(
         std::count_if(flows_.begin(), flows_.end(), [&](const auto& other) {
-          return other->endpoint != nullptr && other->path == flow.path;
+          return other->endpoint != nullptr && other->path == flow.path &&
+                 (flow.resting || !other->resting);
         }));
     const double part = flow.path->info.rate_limit / flows;
     pace = pace > 0 ? std::min(pace, part) : part;

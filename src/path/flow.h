@@ -87,6 +87,9 @@ struct Flow {
   bool fell = false;       ///< silent, and counted as such
   bool wanted = false;     ///< it is to be opened (again)
   bool asked = false;      ///< by the peer, who has been told
+  TimePoint asked_at = 0;  ///< last
+  TimePoint added = 0;     ///< its endpoint
+  bool resting = false;    ///< of no use to this side: others carry its data
   size_t place = 0;        ///< among the connection's flows
   Path* path = nullptr;
 

@@ -174,20 +174,27 @@ Flow* Outbox::FlowWithRoom(Flows flows) {
   return nullptr;
 }
 
-// Sees every flow as a line. A silent one is none, unless all are silent.
+// What to prefer where there is a choice: less is better.
+int Outbox::Reluctance(const Flow& flow) {
+  if (flow.health.silent()) return 2;
+  return flow.resting ? 1 : 0;
+}
+
+// Sees every flow as a line. One that rests is none unless no other speaks, and
+// a silent one is none unless all are silent.
 void Outbox::Look(Flows flows, TimePoint now) {
   views_.resize(flows.size());
   double fastest = 0;
-  bool any = false;
+  int least = 2;
   for (const auto& flow : flows) {
     if (flow->endpoint == nullptr) continue;
     fastest = std::max(fastest, flow->meter.rate());
-    any = any || !flow->health.silent();
+    least = std::min(least, Reluctance(*flow));
   }
   for (size_t i = 0; i < flows.size(); ++i) {
     const Flow& flow = *flows[i];
     FlowView& view = views_[i];
-    view.usable = flow.endpoint != nullptr && (!any || !flow.health.silent());
+    view.usable = flow.endpoint != nullptr && Reluctance(flow) == least;
     view.room = view.usable && flow.writable;
     view.rate = RateOf(flow, fastest);
     view.delay = Seconds(flow.meter.round_trip()) / 2;

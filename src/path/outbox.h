@@ -162,6 +162,7 @@ class Outbox {
   };
 
   Stream* FindOrMakeStream(const StreamKey& key);
+  static int Reluctance(const Flow& flow);
   void Look(Flows flows, TimePoint now);
   Flow* FlowWithRoom(Flows flows);
   Flow* FlowFor(Flows flows, uint64_t bytes);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/time.h"
+#include "path/flow_growth.h"
 
 namespace longhaul {
 
@@ -31,6 +32,12 @@ struct Path {
   double peer_pace = 0;  ///< as the peer has told
   TimePoint peer_pace_at = 0;
   TimePoint tell_pace_at = 0;
+
+  // Where it is this connection's to find out how many flows there should be.
+  FlowGrowth growth;
+  uint64_t delivered = 0;   ///< by the flows in use, since the last look
+  bool full = true;         ///< all of them had more to send since then
+  TimePoint next_look = 0;  ///< at what they do together
 };
 
 }  // namespace longhaul

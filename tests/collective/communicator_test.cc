@@ -202,6 +202,8 @@ TEST(CommunicatorTest, AJobOverTwoPaths) {
           if (peer.rank == world.rank()) continue;
           EXPECT_EQ(peer.flows, peer.same_site ? 1u : 4u) << peer.rank;
         }
+        // Whoever leaves takes its flows along.
+        EXPECT_TRUE(world.Barrier().Wait().ok());
       },
       OverTwoPaths);
 }

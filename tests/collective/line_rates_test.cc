@@ -33,6 +33,11 @@ std::vector<double> Told(const std::vector<double>& mbits, bool limited) {
   return told;
 }
 
+std::optional<Topology> Replanned(const Topology& planned,
+                                  const std::vector<double>& told) {
+  return longhaul::Replanned(planned, SharesOf(planned), told, kGoodput);
+}
+
 TEST(LineRates, ProcessesOfASiteAddUp) {
   std::array<double, 2 * kToldPerSite> told{};
   Tell(1, {10, 20, true}, told);
@@ -42,8 +47,7 @@ TEST(LineRates, ProcessesOfASiteAddUp) {
 }
 
 TEST(LineRates, WhatWasSeenTakesThePlaceOfWhatNobodyStated) {
-  const auto seen =
-      Replanned(Sites({0, 0, 0}), Told({100, 200, 300}, false), kGoodput);
+  const auto seen = Replanned(Sites({0, 0, 0}), Told({100, 200, 300}, false));
   ASSERT_TRUE(seen.has_value());
   EXPECT_NEAR(seen->WanUp(0), 100e6, 1);
   EXPECT_NEAR(seen->WanDown(2), 300e6, 1);
@@ -52,28 +56,25 @@ TEST(LineRates, WhatWasSeenTakesThePlaceOfWhatNobodyStated) {
 
 TEST(LineRates, ALineThatHasBecomeNarrowForGoodIsPlannedWith) {
   const auto seen =
-      Replanned(Sites({200, 200, 200}), Told({200, 200, 100}, true), kGoodput);
+      Replanned(Sites({200, 200, 200}), Told({200, 200, 100}, true));
   ASSERT_TRUE(seen.has_value());
   EXPECT_NEAR(std::min(seen->WanUp(2), seen->WanDown(2)), 100e6, 1);
 }
 
 // A site that had no use for more says little of what it could do.
 TEST(LineRates, WhatWasNotLimitedIsNotNarrow) {
-  EXPECT_FALSE(Replanned(Sites({150, 200, 250}), Told({150, 200, 170}, false),
-                         kGoodput));
+  EXPECT_FALSE(Replanned(Sites({150, 200, 250}), Told({150, 200, 170}, false)));
 }
 
 TEST(LineRates, WhatChangesLittleChangesNothing) {
-  EXPECT_FALSE(
-      Replanned(Sites({200, 200, 200}), Told({190, 200, 205}, true), kGoodput));
+  EXPECT_FALSE(Replanned(Sites({200, 200, 200}), Told({190, 200, 205}, true)));
 }
 
 TEST(LineRates, WithoutWordOfEverySiteNothingChanges) {
-  EXPECT_FALSE(
-      Replanned(Sites({0, 0, 0}), Told({100, 0, 300}, true), kGoodput));
+  EXPECT_FALSE(Replanned(Sites({0, 0, 0}), Told({100, 0, 300}, true)));
   auto told = Told({100, 100, 300}, true);
   told[0] = std::numeric_limits<double>::quiet_NaN();
-  EXPECT_FALSE(Replanned(Sites({0, 0, 0}), told, kGoodput));
+  EXPECT_FALSE(Replanned(Sites({0, 0, 0}), told));
 }
 
 }  // namespace
