@@ -75,8 +75,8 @@ constexpr OptionInfo kTable[] = {
      "What is framed and acknowledged as one on a WAN connection, and what moves to another flow when one stalls. "
      "Smaller balances flows better, larger costs less per byte."},
     {"LONGHAUL_WAN_FLOWS", "wan_flows", OptionType::kCount, true, "auto", "flows", "1..64", "", kWan,
-     "TCP connections per WAN peer and path. auto begins with 1 where both hosts permit BBR, with 16 where they do not, and opens more, "
-     "up to 64, as long as each doubling makes the path faster by more than 15 %. More gather more of a lossy line under a loss-based congestion control."},
+     "TCP connections per WAN peer and path. auto is 1 where both hosts permit BBR. Where they do not it begins with 16, and opens more, "
+     "up to 64, as long as each doubling makes the path faster by more than 15 %: more gather more of a lossy line under a loss-based congestion control."},
     {"LONGHAUL_WAN_CC", "wan_cc", OptionType::kWord, true, "auto", "", "auto|system|bbr|cubic|reno|NAME", "", kWan,
      "TCP congestion control of WAN connections, by the kernel's name for it. "
      "auto is bbr where this process may choose it, else the host's default; system leaves the host's default."},

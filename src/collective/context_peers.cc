@@ -53,7 +53,8 @@ ConnectionConfig Context::Impl::ConfigFor(uint64_t incarnation, uint64_t line,
   config.pace = options_.wan_pace;
   config.line = line;
   config.access = &access_;
-  config.grow_flows = !options_.wan_flows;
+  // One flow with BBR fills its line: more would only take from others.
+  config.grow_flows = !options_.wan_flows && !bbr_;
   return config;
 }
 

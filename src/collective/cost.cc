@@ -39,9 +39,12 @@ RingHop HopOf(double piece, Rank from, Rank to, const Topology& topology,
   double busy = piece / p.lan_rate;
   double delay = p.lan_delay;
   if (a != b) {
-    busy =
-        std::max(busy, piece / (Bytes(LineRate(topology, a, b)) * p.goodput));
-    delay = Seconds(topology.DelayBetween(a, b));
+    const double crossing = piece / p.goodput;
+    const double alone = crossing / Bytes(LineRate(topology, a, b));
+    delay = std::max(
+        Seconds(topology.DelayBetween(a, b)),
+        WaterFillSeconds(RoutesBetween(topology, a, b), crossing) - alone);
+    busy = std::max(busy, alone);
   }
   return {busy + delay + 2 * p.message_seconds, busy, delay};
 }
