@@ -107,8 +107,8 @@ Status Meter::Wan(const WanTraffic& before, RowResult* row) {
     const uint64_t then = std::min(now, before.path_sent[i]);
     sums.push_back(static_cast<double>(now - then));
   }
-  const Status status = subject_.Combine(sums.data(), sums.size(),
-                                         DataType::kFloat64, ReduceOp::kSum);
+  Status status = subject_.Combine(sums.data(), sums.size(), DataType::kFloat64,
+                                   ReduceOp::kSum);
   const int each =
       settings_.aggregate * (settings_.iterations + settings_.warm_up) +
       settings_.checks;

@@ -236,7 +236,7 @@ Result<OperationPlan> ScheduleRunner::PlanVector(const OperationCall& call) {
       choice.element_size != element_size) {
     const Result<Algorithm> algorithm = AlgorithmFor(call.count, element_size);
     if (!algorithm.ok()) return algorithm.status();
-    const Result<OperationPlan> plan =
+    Result<OperationPlan> plan =
         OperationPlan::ForVector(*algorithm, shares_, call.count, element_size,
                                  planner_.topology(), config_.segments);
     if (!plan.ok()) return plan;

@@ -187,11 +187,12 @@ class Connection final : public ChunkSink, private Pollable {
   void Want(Flow& flow, TimePoint now);
   void Spare(Flow& flow);
   void TakeWant(const WantEntry& entry, TimePoint now);
-  void TellProgress(Flow& flow, const EndpointStats& stats, TimePoint now);
+  void TellProgress(Flow& flow, const EndpointStats& stats,
+                    TimePoint now) const;
   void GrowFlows(bool busy, TimePoint now);
   FlowGrowth::Look LookAt(const Path& path) const;
   void UseFlows(Path& path);
-  void LetRest(Flow& flow, bool resting);
+  void LetRest(Flow& flow, bool resting) const;
   bool MayBeGrown(FlowId id) const;
   Path& PathOf(uint16_t number, const PathInfo& info);
   Flow* PlaceFor(std::optional<FlowId> id);

@@ -129,7 +129,7 @@ TimePoint Connection::LookAtFlows(TimePoint now) {
 }
 
 void Connection::TellProgress(Flow& flow, const EndpointStats& stats,
-                              TimePoint now) {
+                              TimePoint now) const {
   const uint64_t confirmed =
       stats.bytes_delivered -
       std::exchange(flow.told_delivered, stats.bytes_delivered);

@@ -55,7 +55,7 @@ void Connection::UseFlows(Path& path) {
   Wake();
 }
 
-void Connection::LetRest(Flow& flow, bool resting) {
+void Connection::LetRest(Flow& flow, bool resting) const {
   if (!std::exchange(flow.resting, resting) || resting) return;
   // What was known of it is old.
   flow.pacer = Pacer(config_.pace);

@@ -67,6 +67,7 @@ std::optional<double> SimulatedSeconds(const Candidate& candidate,
     return std::nullopt;
   }
   std::vector<Schedule> all;
+  all.reserve(static_cast<size_t>(topology.size()));
   for (Rank rank = 0; rank < topology.size(); ++rank) {
     all.push_back(Build(candidate, topology, rank));
   }

@@ -54,7 +54,7 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::string Assumed(std::string text, bool stated) {
+std::string Assumed(const std::string& text, bool stated) {
   return stated ? text : text + " (assumed)";
 }
 
