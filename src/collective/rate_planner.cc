@@ -14,9 +14,7 @@ RatePlanner::RatePlanner(const Topology& topology, Rank self)
       told_(kToldPerSite * static_cast<size_t>(topology.site_count())) {}
 
 bool RatePlanner::IsLarge(const OperationCall& call) const {
-  return planned_.site_count() > 2 &&
-         planned_.site_count() <= SiteShares::kMostSites &&
-         call.collective == Collective::kAllReduce &&
+  return Matters() && call.collective == Collective::kAllReduce &&
          call.count >= kLarge / SizeOf(call.type);
 }
 

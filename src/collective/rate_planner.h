@@ -23,9 +23,14 @@ namespace longhaul {
 class RatePlanner {
  public:
   /// For rank `self`. Does nothing where rates make no difference: below three
-  /// sites.
+  /// sites, and where there are too many for shares.
   RatePlanner(const Topology& topology, Rank self);
 
+  /// Do rates make a difference?
+  bool Matters() const {
+    return planned_.site_count() > 2 &&
+           planned_.site_count() <= SiteShares::kMostSites;
+  }
   /// What operations are planned with.
   const Topology& topology() const { return planned_; }
 

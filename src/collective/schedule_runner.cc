@@ -170,7 +170,7 @@ void ScheduleRunner::BeginInTurn(Operation& operation) {
 }
 
 void ScheduleRunner::AgreeOnRates() {
-  if (topology_.site_count() < 3 || asked_ != nullptr) return;
+  if (!planner_.Matters() || asked_ != nullptr) return;
   use_at_once_ = true;
   Ask();
 }

@@ -109,9 +109,11 @@ TimePoint Connection::LookAtFlows(TimePoint now) {
   if (!busy && !Expecting() && AllSpeak()) return kNever;
   const bool resumed = busy && std::exchange(resumed_, false);
   TimePoint next = kNever;
+  bool looked = false;
   for (const auto& flow : flows_) {
     if (flow->endpoint == nullptr) continue;
     if (now >= flow->next_look) {
+      looked = true;
       const EndpointStats stats = flow->endpoint->Stats();
       flow->meter.Sample(now, stats);
       if (flow->endpoint->reliable()) flow->health.Sample(now, stats);
@@ -123,7 +125,7 @@ TimePoint Connection::LookAtFlows(TimePoint now) {
     }
     next = std::min(next, flow->next_look);
   }
-  if (busy) SettlePace(now);
+  if (busy && looked) SettlePace(now);
   if (config_.grow_flows) GrowFlows(busy, now);
   return next;
 }
@@ -202,21 +204,25 @@ void Connection::GiveUp(Flow& flow) {
   DropFlow(flow, why);
 }
 
-// The side that opens flows is asked, once.
+// The side that opens flows is asked; if that is the peer, now and then.
 void Connection::Want(Flow& flow, TimePoint now) {
-  if (flow.wanted || flow.resting || !flow.id) return;
+  if (flow.resting || !flow.id) return;
+  if (flow.wanted && (!flow.asked || now - flow.asked_at < kAskAgain)) return;
   if (config_.source == nullptr) return;
   if (closing_ != Closing::kOpen || peer_left_) return;
   flow.wanted = true;
   flow.asked = !config_.source->Want(*flow.id, now);
   flow.asked_at = now;
-  if (flow.asked) wants_.push_back({flow.id->path, flow.id->flow, true});
+  if (!flow.asked) return;
+  wants_.push_back({flow.id->path, flow.id->flow, true});
+  Wake();
 }
 
 void Connection::Spare(Flow& flow) {
   if (!std::exchange(flow.wanted, false)) return;
   if (flow.asked) {
     wants_.push_back({flow.id->path, flow.id->flow, false});
+    Wake();
   } else {
     config_.source->Spare(*flow.id);
   }
@@ -230,11 +236,10 @@ void Connection::TakeWant(const WantEntry& entry, TimePoint now) {
       std::find_if(flows_.begin(), flows_.end(),
                    [&](const auto& known) { return known->id == id; });
   if (flow == flows_.end() && !MayBeGrown(id)) return;
-  // It has just been opened: the wish was for that.
-  if (flow != flows_.end() && Speaks(**flow) &&
-      now - (*flow)->added < kAskAgain) {
-    return;
-  }
+  // It has just been opened: the wish was for that. If not, it comes again.
+  const bool just_opened = flow != flows_.end() && Speaks(**flow) &&
+                           now - (*flow)->added < kAskAgain;
+  if (entry.wanted && just_opened) return;
   if (config_.source == nullptr || closing_ != Closing::kOpen) return;
   if (entry.wanted) {
     config_.source->Want(id, now);

@@ -195,7 +195,6 @@ void Outbox::Look(Flows flows, TimePoint now) {
     const Flow& flow = *flows[i];
     FlowView& view = views_[i];
     view.usable = flow.endpoint != nullptr && Reluctance(flow) == least;
-    view.room = view.usable && flow.writable;
     view.rate = RateOf(flow, fastest);
     view.delay = Seconds(flow.meter.round_trip()) / 2;
     view.backlog = flow.meter.Backlog(now, view.rate) / view.rate;
@@ -339,13 +338,7 @@ bool Outbox::SendTwin(Flows flows, size_t over, TimePoint now) {
   counters_.resent_bytes += chunk.header.size;
   counters_.twin_bytes += chunk.header.size;
   // What it leaves behind is nearer to its end.
-  FlowView& relieved =
-      views_[static_cast<size_t>(std::find_if(flows.begin(), flows.end(),
-                                              [&](const auto& flow) {
-                                                return flow.get() ==
-                                                       latest->flow;
-                                              }) -
-                                 flows.begin())];
+  FlowView& relieved = views_[latest->flow->place];
   relieved.backlog =
       std::max(0.0, relieved.backlog - chunk.header.size / relieved.rate);
   return true;
