@@ -77,7 +77,6 @@ struct Flow {
   TimePoint renew_at_work = 0;  ///< the same, if not
   /// In the order they were sent; those acknowledged only while still lent.
   FlightList in_flight;
-  uint64_t outstanding = 0;  ///< payload bytes in flight, not acknowledged
   FlowMeter meter;
   FlowHealth health;
   TimePoint next_look = 0;      ///< at what its transport counts

@@ -336,7 +336,6 @@ bool Outbox::SendTwin(Flows flows, size_t over, TimePoint now) {
   RetainedChunk& chunk = *latest->chunk;
   if (!Hand(chunk, *flows[over], now)) return false;
   counters_.resent_bytes += chunk.header.size;
-  counters_.twin_bytes += chunk.header.size;
   // What it leaves behind is nearer to its end.
   FlowView& relieved = views_[latest->flow->place];
   relieved.backlog =
@@ -472,7 +471,6 @@ bool Outbox::Hand(RetainedChunk& chunk, Flow& flow, TimePoint now) {
     return false;
   }
   flight->next_of_chunk = std::exchange(chunk.flights, flight);
-  flow.outstanding += chunk.header.size;
   flow.meter.Given(now, chunk.header.size);
   if (flow.path != nullptr) flow.path->sent_bytes += chunk.header.size;
   const auto view = static_cast<size_t>(flow.place);
@@ -537,7 +535,6 @@ void Outbox::Acknowledge(RetainedChunk& chunk) {
   }
   for (Transmission* flight = chunk.flights; flight != nullptr;) {
     Transmission* next = flight->next_of_chunk;
-    flight->flow->outstanding -= chunk.header.size;
     if (!flight->lent) EndFlight(*flight);
     flight = next;
   }
@@ -638,7 +635,6 @@ void Outbox::OnFlowLost(Flow& flow) {
     const uint64_t size = chunk.header.size;
     EndFlight(*flight);  // the endpoint has let go of it
     if (!chunk.acknowledged) {
-      flow.outstanding -= size;
       // Also what another flow carries: the word of its arrival may have been
       // lost with this one.
       if (chunk.linked()) continue;
@@ -673,7 +669,6 @@ TimePoint Outbox::Resend(Flows flows, Duration patience, TimePoint now) {
         next_time = std::min(next_time, flight->left_at + patience);
       } else {
         RetainedChunk& chunk = *flight->chunk;
-        flow->outstanding -= chunk.header.size;
         EndFlight(*flight);
         if (!OnItsWay(chunk)) SendAgain(chunk);
       }

@@ -42,7 +42,6 @@ struct OutboxCounters {
   uint64_t messages = 0;
   uint64_t bytes = 0;         ///< payload, first transmissions
   uint64_t resent_bytes = 0;  ///< payload, later ones
-  uint64_t twin_bytes = 0;    ///< of these, sent ahead of any trouble
   uint64_t credit_waits = 0;  ///< turns in which credit was what lacked
   uint64_t retention_waits = 0;
 };

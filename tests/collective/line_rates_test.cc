@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "collective/rate_planner.h"
 #include "collective/site_shares.h"
 #include "support/pch.h"
 
@@ -75,6 +76,14 @@ TEST(LineRates, WithoutWordOfEverySiteNothingChanges) {
   auto told = Told({100, 100, 300}, true);
   told[0] = std::numeric_limits<double>::quiet_NaN();
   EXPECT_FALSE(Replanned(Sites({0, 0, 0}), told));
+}
+
+// No shares are made for so many.
+TEST(RatePlanner, HasNothingToDoForTwoSitesOrForVeryMany) {
+  EXPECT_FALSE(RatePlanner(Sites({0, 0}), 0).Matters());
+  EXPECT_TRUE(RatePlanner(Sites({0, 0, 0}), 0).Matters());
+  EXPECT_TRUE(RatePlanner(Sites(std::vector<double>(32)), 0).Matters());
+  EXPECT_FALSE(RatePlanner(Sites(std::vector<double>(33)), 0).Matters());
 }
 
 }  // namespace

@@ -177,6 +177,18 @@ TEST_F(Paths, WhoDoesNotOpenFlowsAsksThePeer) {
   EXPECT_EQ(a->Counters().paths[1].state, PathState::kDown);
 }
 
+// A wish may come too early, and be taken for an older one.
+TEST_F(Paths, ItAsksAgainForAsLongAsTheFlowIsMissing) {
+  AddPath(0, kFast);
+  AddPath(1, kFast);
+  WarmUp();
+  path.Kill({ends[1], nullptr});
+  Begin(512 << 20, 32 << 20);  // both look at their flows all the time
+  path.RunFor(3500 * kMillisecond);
+  EXPECT_GE(source_a.wanted.size(), 3u);
+  ExpectWanted({1, 0});
+}
+
 TEST_F(Paths, ALostOneIsMadeUpForAtOnce) {
   AddPath(0, kFast);
   AddPath(1, kFast);
