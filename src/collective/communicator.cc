@@ -40,8 +40,7 @@ class Communicator::Impl final : public PeerDirectory {
       : context_(context),
         self_(self),
         topology_(std::move(topology)),
-        cards_(std::move(cards)),
-        algorithm_(algorithm) {
+        cards_(std::move(cards)) {
     const Options& options = context.options();
     segments_.segment_size = options.segment_size;
     segments_.scratch_size = options.scratch_size;
@@ -186,7 +185,6 @@ class Communicator::Impl final : public PeerDirectory {
   const Rank self_;
   const Topology topology_;
   const std::vector<ProcessCard> cards_;  ///< by rank
-  const Algorithm algorithm_;
   SegmentOptions segments_;
   std::unique_ptr<ScheduleRunner> runner_;
   OperationTable* table_ = nullptr;
