@@ -324,8 +324,11 @@ double EstimateSeconds(Algorithm algorithm, const SegmentPlan& plan,
     return PipelineSeconds(RingSegment(bytes, topology, parameters), plan);
   }
   if (algorithm == Algorithm::kSharded && topology.site_count() > 1) {
-    const ShardedSegment segment =
+    ShardedSegment segment =
         ShardedSegmentOf(bytes, all, plan.shares, topology, parameters);
+    // At first there are only sums, and in the end only totals: a line that
+    // both keep busy is idle for about a segment.
+    if (plan.segments > 1) segment.both.around += segment.both.period;
     return std::max(PipelineSeconds(segment.both, plan),
                     PipelineSeconds(segment.sums, plan));
   }
