@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from labbench.figures import row, size_text, time_text
 
 from pathmatrix.faults import quantile
-from pathmatrix.results import ScenarioResult, figures
+from pathmatrix.results import ScenarioResult, figures, new_shares, old_shares
 
 
 def table(result: ScenarioResult) -> str:
@@ -13,7 +13,10 @@ def table(result: ScenarioResult) -> str:
     lines = [f"### {scenario.name}) {scenario.title}", ""]
     if result.skipped:
         return "\n".join([*lines, f"Not measured: {result.skipped}", ""])
-    lines += _faults(result) if scenario.faults else _times(result)
+    if scenario.change:
+        lines += _changes(result)
+    else:
+        lines += _faults(result) if scenario.faults else _times(result)
     lines += [f"- {name}: {fault}" for name, fault in result.faults.items()]
     return "\n".join([*lines, "", f"Wrong elements: {result.wrong}.", ""])
 
@@ -59,6 +62,22 @@ def _faults(result: ScenarioResult) -> list[str]:
     return [*lines, "", f"Operations that failed: {result.failed}."]
 
 
+def _changes(result: ScenarioResult) -> list[str]:
+    """A row per job."""
+    scenario = result.scenario
+    size = scenario.sizes[0]
+    lines = [
+        f"Operations of {size_text(size)}. At the least {time_text(scenario.bound(size))} before the change; then "
+        f"{time_text(old_shares(scenario))} by the shares of before, {time_text(new_shares(scenario))} by the best ones.",
+        "",
+        row(["job", "before", "in the end", "operations until then"]),
+        row(["---:"] * 4),
+    ]
+    for number, seen in enumerate(result.changed, 1):
+        lines.append(row([str(number), time_text(seen.usual), time_text(seen.settled), str(seen.settled_after)]))
+    return [*lines, "", f"Jobs that failed: {result.failed}."]
+
+
 def _signed(seconds: float) -> str:
     return f"{seconds * 1e3:+.0f} ms"
 
@@ -81,6 +100,7 @@ def _scenario(result: ScenarioResult) -> dict[str, object]:
         "contender_faults": result.faults,
         "seed": result.seed,
         "faults": [seen.as_json() for seen in result.broken],
+        "changes": [vars(seen) for seen in result.changed],
         "paths": result.shares,
         "lab": result.lab,
         "rows": [
