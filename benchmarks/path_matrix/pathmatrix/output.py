@@ -1,11 +1,9 @@
 """Tables for people, JSON for programs."""
 
-from collections.abc import Sequence
-
 from labbench.figures import row, size_text, time_text
 
 from pathmatrix.faults import quantile
-from pathmatrix.results import ScenarioResult, figures, new_shares, old_shares
+from pathmatrix.results import ScenarioResult, new_shares, old_shares
 
 
 def table(result: ScenarioResult) -> str:
@@ -82,15 +80,7 @@ def _signed(seconds: float) -> str:
     return f"{seconds * 1e3:+.0f} ms"
 
 
-def as_json(machine: dict[str, object], results: Sequence[ScenarioResult]) -> dict[str, object]:
-    return {
-        "machine": machine,
-        "scenarios": [_scenario(result) for result in results],
-        "figures": [figure.as_json() for result in results for figure in figures(result)],
-    }
-
-
-def _scenario(result: ScenarioResult) -> dict[str, object]:
+def as_json(result: ScenarioResult) -> dict[str, object]:
     return {
         "name": result.scenario.name,
         "title": result.scenario.title,
@@ -107,13 +97,10 @@ def _scenario(result: ScenarioResult) -> dict[str, object]:
             {
                 "contender": name,
                 "size": size,
-                "median_s": series.median,
-                "p25_s": series.quartiles[0],
-                "p75_s": series.quartiles[1],
                 "lower_bound_s": result.scenario.bound(size),
                 "predicted_s": result.predicted.get(size),
-                "times_s": series.times,
             }
+            | series.as_json()
             for (name, size), series in result.series.items()
         ],
     }
