@@ -117,18 +117,22 @@ class Crew {
     for (pid_t pid : running_) kill(pid, number);
   }
 
+  // Of those that have ended since the last time, one that was killed may be
+  // why others gave up.
   void Reap() {
+    int exited = 0;
+    int killed = 0;
     for (size_t i = 0; i < running_.size();) {
       int state = 0;
       if (waitpid(running_[i], &state, WNOHANG) <= 0) {
         ++i;
         continue;
       }
-      const int code =
-          WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
-      if (first_ == 0) first_ = code;
+      if (WIFSIGNALED(state)) killed = 128 + WTERMSIG(state);
+      if (WIFEXITED(state) && exited == 0) exited = WEXITSTATUS(state);
       running_.erase(running_.begin() + static_cast<ptrdiff_t>(i));
     }
+    if (first_ == 0) first_ = killed != 0 ? killed : exited;
   }
 
   sigset_t watched_;
