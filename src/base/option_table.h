@@ -24,7 +24,8 @@ using OptionField =
                  std::optional<PortRange> Options::*, InterfaceList Options::*,
                  std::vector<PathRule> Options::*, RateLimits Options::*,
                  std::optional<uint8_t> Options::*, AddressFamily Options::*,
-                 Algorithm Options::*, LogLevel Options::*>;
+                 Algorithm Options::*, LogLevel Options::*,
+                 CodecSpec Options::*>;
 
 /// One per row of Options::Table(), in its order.
 std::span<const OptionField> OptionFields() noexcept;
