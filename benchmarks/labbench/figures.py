@@ -48,6 +48,9 @@ class Series:
         low, _, high = statistics.quantiles(self.times, n=4, method="inclusive")
         return low, high
 
+    def as_json(self) -> dict[str, object]:
+        return {"median_s": self.median, "p25_s": self.quartiles[0], "p75_s": self.quartiles[1], "times_s": self.times}
+
     def text(self, bound: float | None = None) -> str:
         """`median (quartiles)`, and its multiple of the bound."""
         low, high = self.quartiles

@@ -10,6 +10,7 @@ sys.path[:0] = [str(ROOT / folder) for folder in ("benchmarks/path_matrix", "ben
 from labbench.figures import PAYLOAD_SHARE  # noqa: E402  (found by the line above)
 from pathmatrix import bounds, randomjobs  # noqa: E402
 from pathmatrix.bounds import Outage  # noqa: E402
+from pathmatrix.change import ChangeSeen  # noqa: E402
 from pathmatrix.faults import quantile  # noqa: E402
 
 SIZE = 16 << 20
@@ -52,6 +53,29 @@ class WithOutage(unittest.TestCase):
 
     def test_a_path_that_is_back_counts_again(self) -> None:
         self.assertAlmostEqual(self.bound(Outage(0.1, 0.2, loses_line=False)), bounds.water_fill(SIZE, EQUAL) + 0.05)
+
+
+class ByShares(unittest.TestCase):
+    RATES = (150e6, 200e6, 250e6)
+
+    def test_the_best_shares_are_as_good_as_any(self) -> None:
+        for rates in (self.RATES, (130e6, 200e6, 200e6, 200e6), (100e6, 100e6, 100e6)):
+            self.assertAlmostEqual(bounds.by_shares(SIZE, rates, 0.025, rates), bounds.sites(SIZE, rates, 0.025))
+
+    def test_a_site_with_most_of_the_work_decides_when_it_is_slow(self) -> None:
+        # Two thirds of the vector are the third site's, one and two thirds of it cross its line.
+        time = bounds.by_shares(SIZE, (150e6, 200e6, 100e6), 0.025, self.RATES)
+        self.assertAlmostEqual(time, 0.025 + SIZE * 8 / PAYLOAD_SHARE * (5 / 3) / 100e6)
+
+
+class Change(unittest.TestCase):
+    def test_settled_when_three_in_a_row_are_as_in_the_end(self) -> None:
+        seen = ChangeSeen([1.0] * 8, [2.0, 2.0, 1.5, 2.0] + [1.5] * 8)
+        self.assertEqual(seen.settled, 1.5)
+        self.assertEqual(seen.settled_after, 4)
+
+    def test_settled_at_once_if_nothing_comes_of_it(self) -> None:
+        self.assertEqual(ChangeSeen([1.0] * 8, [2.0] * 16).settled_after, 0)
 
 
 class Sites(unittest.TestCase):

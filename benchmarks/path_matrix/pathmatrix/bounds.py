@@ -81,6 +81,22 @@ def with_outage(size: int, paths: Sequence[Path], broken: int, outage: Outage) -
     return solve(arrived, size, min(path.delay for path in paths))
 
 
+def by_shares(size: int, rates: Sequence[float], delay: float, planned: Sequence[float]) -> float:
+    """The same where each site adds up what would be best at the rates `planned`: o + S/h max (1 + (k-2) x_i) / B_i.
+
+    The best shares x_i, from three sites on, fill every line for an equal time: x_i = (T B_i / S - 1) / (k-2), none below 0,
+    T being that for which they add up to 1.
+    """
+    others = len(planned) - 2
+
+    def shares(period: float) -> list[float]:
+        return [max(0.0, period * rate - 1) / others for rate in planned]
+
+    period = solve(lambda t: sum(shares(t / sum(planned))), 1.0, 0.0) / sum(planned)
+    busiest = max((1 + others * share) / rate for share, rate in zip(shares(period), rates))
+    return delay + size * 8 / PAYLOAD_SHARE * busiest
+
+
 def sites(size: int, rates: Sequence[float], delay: float) -> float:
     """T_LB of sites with one access link each: o + S/h max(1/B_min, 2(k-1) / sum B_i)."""
     rounds = max(1 / min(rates), 2 * (len(rates) - 1) / sum(rates))

@@ -5,18 +5,19 @@ import json
 import os
 import random
 import sys
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from labbench import jobs, labs, programs
-from labbench.figures import Figure, Series, figures_table
+from labbench.ending import conclude, log_file
+from labbench.figures import Figure, Series
 from labbench.labs import say
 from labtool.lab import Lab
 
 from pathmatrix import contenders, output
+from pathmatrix.change import ChangeSeen, watch
 from pathmatrix.faults import Breaker, FaultSeen, Running
 from pathmatrix.results import ScenarioResult, figures
 from pathmatrix.scenarios import QUICK_SIZES, SCENARIOS, Scenario
@@ -28,7 +29,8 @@ take turns in one lab, round by round, so that what else the machine does meets
 them alike. Prints a table per scenario, with the median, its quartiles and its
 multiple of the least time that the lines allow, then what was asked for beside
 what was measured. Scenario fail breaks one of two paths at random instants of
-running operations, every one of which is checked element by element.
+running operations, every one of which is checked element by element. Scenario
+change slows a site's line down for good while a job runs.
 """
 
 EPILOG = "scenarios\n" + "\n".join(f"  {s.name:8}{s.title}" for s in SCENARIOS) + """
@@ -36,6 +38,9 @@ EPILOG = "scenarios\n" + "\n".join(f"  {s.name:8}{s.title}" for s in SCENARIOS) 
 Labs need root, or a user namespace.
 exit code: 0; 1 if a result was wrong, or with --strict a figure was missed.
 """
+
+
+CHANGES = 3  # jobs of scenario change, at most: a few minutes each
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -46,7 +51,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--scenarios", default=",".join(names), metavar="NAME,...", help=f"which ({','.join(names)})")
     parser.add_argument("--build", type=Path, default=programs.ROOT / "build" / "release", help="build folder (build/release)")
     parser.add_argument("--hosts", type=int, default=1, metavar="N", help="hosts of every site, with a rank each (1)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of every contender (5)")
+    parser.add_argument("--rounds", type=int, default=5, help=f"turns of every contender (5); jobs of scenario change, {CHANGES} at most")
     parser.add_argument("--iterations", type=int, default=2, help="timed iterations per turn, each both out of place and in place (2)")
     parser.add_argument("--faults", type=int, default=100, metavar="N", help="of scenario fail, of all kinds together (100)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the faults' instants; 0: another one each time (0)")
@@ -69,7 +74,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def adjusted(scenario: Scenario, options: argparse.Namespace) -> Scenario:
     """The scenario as the options have it."""
     sizes, names = scenario.sizes, scenario.contenders
-    if options.quick and not scenario.faults:
+    if options.quick and scenario.contenders:
         sizes = tuple(size for size in QUICK_SIZES if size in sizes)
     if options.only:
         names = tuple(name for name in names if name in options.only)
@@ -127,19 +132,43 @@ def break_paths(scenario: Scenario, options: argparse.Namespace, found: programs
     return result
 
 
+def change_lines(scenario: Scenario, options: argparse.Namespace, found: programs.Tools, log: Path, files: contenders.Files) -> ScenarioResult:
+    """A job after another, each of which begins with the lines as they were."""
+    result = ScenarioResult(scenario)
+    lab = Lab(os.environ["LONGHAUL_LAB"])
+    env = {"LONGHAUL_INTERFACES": "lan", "LONGHAUL_TOPOLOGY": str(files.rates)}
+    command = contenders.spread(env, found, "--each", "--sizes", str(scenario.sizes[0]), "-n", "1000000", "-w", "2")
+    for turn in range(1, min(options.rounds, CHANGES) + 1):
+        for site, rate in enumerate(scenario.site_rates):
+            lab.set(f"s{site}", [f"rate={rate:.0f}bit"])
+        with Running(command, log) as job:
+            seen = watch(job, lab, scenario)
+        result.wrong += job.wrong
+        if seen is None:
+            result.failed += 1
+            say(f"[{scenario.name}] job {turn} did not go on; see the log")
+            continue
+        result.changed.append(seen)
+        say(f"[{scenario.name}] job {turn}: {seen.usual:.2f} s, after the change {seen.settled:.2f} s from operation {seen.settled_after} on")
+    return result
+
+
 def inside(options: argparse.Namespace) -> int:
     """In the lab: measures, and leaves what it saw where the plan says."""
     plan = json.loads(options.inside.read_text(encoding="utf-8"))
     scenario = adjusted(next(s for s in SCENARIOS if s.name == plan["scenario"]), options)
     found, log = programs.find(options.build), Path(plan["log"])
+    files = contenders.Files.write(scenario, options.inside.parent)
     if scenario.faults:
         result = break_paths(scenario, options, found, log)
+    elif scenario.change:
+        result = change_lines(scenario, options, found, log, files)
     else:
-        files = contenders.Files.write(scenario, options.inside.parent)
         result = measure(scenario, options, found, log, files)
     seen = {
         "series": [[name, size, series.times] for (name, size), series in result.series.items()],
         "broken": [vars(fault) for fault in result.broken],
+        "changed": [vars(seen) for seen in result.changed],
         "predicted": list(result.predicted.items()),
         "lab": Lab(os.environ["LONGHAUL_LAB"]).stats(None, reset=False),
     } | {key: getattr(result, key) for key in PLAIN}
@@ -161,6 +190,7 @@ def in_lab(scenario: Scenario, options: argparse.Namespace, argv: list[str], fou
         return result
     result.series = {(name, size): Series(times) for name, size, times in data["series"]}
     result.broken = [FaultSeen(**fault) for fault in data["broken"]]
+    result.changed = [ChangeSeen(**seen) for seen in data["changed"]]
     result.predicted = dict(data["predicted"])
     result.lab = data["lab"]
     for key in PLAIN:
@@ -176,8 +206,7 @@ def main(argv: list[str]) -> int:
         return inside(options)
     found = programs.find(options.build)
     machine = programs.machine()
-    log = (options.log or Path(tempfile.gettempdir()) / f"path_matrix.{os.getpid()}.log").resolve()
-    say(f"what the programs print: {log}")
+    log = log_file(options, "path_matrix")
     results: list[ScenarioResult] = []
     all_figures: list[Figure] = []
     for scenario in (s for s in SCENARIOS if s.name in options.scenarios):
@@ -185,10 +214,5 @@ def main(argv: list[str]) -> int:
         results.append(result)
         all_figures += figures(result)
         print(output.table(result), flush=True)
-    print(figures_table(all_figures), flush=True)
-    facts = ", ".join(f"{key} {value}" for key, value in machine.items() if value)
-    print(f"Machine: {facts}.")
-    if options.json:
-        options.json.write_text(json.dumps(output.as_json(machine, results), indent=1), encoding="utf-8")
-    missed = options.strict and any(figure.ok is False for figure in all_figures)
+    missed = conclude(options, machine, all_figures, [output.as_json(result) for result in results])
     return 1 if missed or any(result.wrong or result.failed for result in results) else 0

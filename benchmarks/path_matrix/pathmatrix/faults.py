@@ -118,6 +118,12 @@ class Running:
             number = max(self._began)
             return number, self._began[number]
 
+    def duration_of(self, number: int, seconds: float) -> float | None:
+        """Seconds an operation took; None if it does not end."""
+        end = self.end_of(number, seconds)
+        with self._news:
+            return None if end is None else end - self._began[number]
+
     def end_of(self, number: int, seconds: float) -> float | None:
         if not self._await(lambda: number in self._ended, seconds):
             return None

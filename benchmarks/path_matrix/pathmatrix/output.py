@@ -1,11 +1,9 @@
 """Tables for people, JSON for programs."""
 
-from collections.abc import Sequence
-
 from labbench.figures import row, size_text, time_text
 
 from pathmatrix.faults import quantile
-from pathmatrix.results import ScenarioResult, figures
+from pathmatrix.results import ScenarioResult, new_shares, old_shares
 
 
 def table(result: ScenarioResult) -> str:
@@ -13,7 +11,10 @@ def table(result: ScenarioResult) -> str:
     lines = [f"### {scenario.name}) {scenario.title}", ""]
     if result.skipped:
         return "\n".join([*lines, f"Not measured: {result.skipped}", ""])
-    lines += _faults(result) if scenario.faults else _times(result)
+    if scenario.change:
+        lines += _changes(result)
+    else:
+        lines += _faults(result) if scenario.faults else _times(result)
     lines += [f"- {name}: {fault}" for name, fault in result.faults.items()]
     return "\n".join([*lines, "", f"Wrong elements: {result.wrong}.", ""])
 
@@ -59,19 +60,27 @@ def _faults(result: ScenarioResult) -> list[str]:
     return [*lines, "", f"Operations that failed: {result.failed}."]
 
 
+def _changes(result: ScenarioResult) -> list[str]:
+    """A row per job."""
+    scenario = result.scenario
+    size = scenario.sizes[0]
+    lines = [
+        f"Operations of {size_text(size)}. At the least {time_text(scenario.bound(size))} before the change; then "
+        f"{time_text(old_shares(scenario))} by the shares of before, {time_text(new_shares(scenario))} by the best ones.",
+        "",
+        row(["job", "before", "in the end", "operations until then"]),
+        row(["---:"] * 4),
+    ]
+    for number, seen in enumerate(result.changed, 1):
+        lines.append(row([str(number), time_text(seen.usual), time_text(seen.settled), str(seen.settled_after)]))
+    return [*lines, "", f"Jobs that failed: {result.failed}."]
+
+
 def _signed(seconds: float) -> str:
     return f"{seconds * 1e3:+.0f} ms"
 
 
-def as_json(machine: dict[str, object], results: Sequence[ScenarioResult]) -> dict[str, object]:
-    return {
-        "machine": machine,
-        "scenarios": [_scenario(result) for result in results],
-        "figures": [figure.as_json() for result in results for figure in figures(result)],
-    }
-
-
-def _scenario(result: ScenarioResult) -> dict[str, object]:
+def as_json(result: ScenarioResult) -> dict[str, object]:
     return {
         "name": result.scenario.name,
         "title": result.scenario.title,
@@ -81,19 +90,17 @@ def _scenario(result: ScenarioResult) -> dict[str, object]:
         "contender_faults": result.faults,
         "seed": result.seed,
         "faults": [seen.as_json() for seen in result.broken],
+        "changes": [vars(seen) for seen in result.changed],
         "paths": result.shares,
         "lab": result.lab,
         "rows": [
             {
                 "contender": name,
                 "size": size,
-                "median_s": series.median,
-                "p25_s": series.quartiles[0],
-                "p75_s": series.quartiles[1],
                 "lower_bound_s": result.scenario.bound(size),
                 "predicted_s": result.predicted.get(size),
-                "times_s": series.times,
             }
+            | series.as_json()
             for (name, size), series in result.series.items()
         ],
     }

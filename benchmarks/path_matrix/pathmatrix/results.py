@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from labbench.figures import MIB, Figure, Series, size_text
 
+from pathmatrix import bounds
+from pathmatrix.change import ChangeSeen
 from pathmatrix.contenders import subject
 from pathmatrix.faults import FaultSeen, quantile
 from pathmatrix.scenarios import BOTH, PREDICTED, Scenario, alone
@@ -17,6 +19,7 @@ class ScenarioResult:
     series: dict[tuple[str, int], Series] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)  # contenders that failed, and why
     broken: list[FaultSeen] = field(default_factory=list)
+    changed: list[ChangeSeen] = field(default_factory=list)
     predicted: dict[int, float] = field(default_factory=dict)
     shares: dict[str, list[dict]] = field(default_factory=dict)  # paths at the end of a contender's last run
     wrong: int = 0
@@ -37,6 +40,8 @@ class ScenarioResult:
 
 
 def figures(result: ScenarioResult) -> list[Figure]:
+    if result.scenario.change:
+        return change_figures(result)
     return fault_figures(result) if result.scenario.faults else time_figures(result)
 
 
@@ -58,6 +63,29 @@ def time_figures(result: ScenarioResult) -> list[Figure]:
         off = abs(guess / time - 1) if time and guess else None
         found.append(Figure(scenario.name, f"{size_text(size)}: prediction off by", off, limits["predicted"]))
     return found
+
+
+def old_shares(scenario: Scenario) -> float:
+    """What an operation takes after the change, at the least, if shares stay."""
+    return bounds.by_shares(scenario.sizes[0], scenario.change, scenario.delay, scenario.site_rates)
+
+
+def new_shares(scenario: Scenario) -> float:
+    """What any takes."""
+    return bounds.sites(scenario.sizes[0], scenario.change, scenario.delay)
+
+
+def change_figures(result: ScenarioResult) -> list[Figure]:
+    scenario, limits = result.scenario, result.scenario.limits
+    worst = max((seen.settled for seen in result.changed), default=None)
+    longest = max((float(seen.settled_after) for seen in result.changed), default=None)
+    ratio = worst / old_shares(scenario) if worst else None
+    return [
+        Figure(scenario.name, "in the end / the least that the old shares allow, most of all jobs", ratio, limits["old_shares"]),
+        Figure(scenario.name, "operations until then, most of all jobs", longest, limits["settled_after"]),
+        Figure(scenario.name, "wrong elements", float(result.wrong), 0),
+        Figure(scenario.name, "jobs that failed", float(result.failed), 0),
+    ]
 
 
 def fault_figures(result: ScenarioResult) -> list[Figure]:

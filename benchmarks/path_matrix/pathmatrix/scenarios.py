@@ -30,6 +30,7 @@ class Scenario:
     sizes: tuple[int, ...] = SIZES
     contenders: tuple[str, ...] = ()
     faults: bool = False
+    change: tuple[float, ...] = ()  # of the sites' rates, while a job runs
     limits: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -98,5 +99,10 @@ SCENARIOS = (
         "sites4", "four sites of 130, 200, 200, 200 Mbit/s, 25 ms one way",
         site_rates=(130e6, 200e6, 200e6, 200e6), delay=0.025, sizes=PREDICTED, contenders=_SITES,
         limits={"bound_64M": 1.15, "predicted": 0.15},
+    ),
+    Scenario(
+        "change", "three sites of 150, 200, 250 Mbit/s, 25 ms one way; the last one's line then has 100 for good",
+        site_rates=(150e6, 200e6, 250e6), delay=0.025, sizes=(16 * MIB,), change=(150e6, 200e6, 100e6),
+        limits={"old_shares": 0.8, "settled_after": 48},
     ),
 )

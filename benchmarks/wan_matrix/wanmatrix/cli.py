@@ -5,13 +5,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from labbench import jobs, labs, programs
-from labbench.figures import BARRIER, Figure, figures_table
+from labbench.ending import conclude, log_file
+from labbench.figures import BARRIER, Figure
 from labbench.labs import say
 
 from wanmatrix import contenders, output
@@ -133,8 +133,7 @@ def main(argv: list[str]) -> int:
         return inside(options)
     found = programs.find(options.build)
     machine = programs.machine()
-    log = (options.log or Path(tempfile.gettempdir()) / f"wan_matrix.{os.getpid()}.log").resolve()
-    say(f"what the programs print: {log}")
+    log = log_file(options, "wan_matrix")
     results: list[ScenarioResult] = []
     all_figures: list[Figure] = []
     for scenario in (s for s in SCENARIOS if s.name in options.scenarios):
@@ -145,10 +144,5 @@ def main(argv: list[str]) -> int:
         results.append(result)
         all_figures += figures(result)
         print(output.table(result), flush=True)
-    print(figures_table(all_figures), flush=True)
-    facts = ", ".join(f"{key} {value}" for key, value in machine.items() if value)
-    print(f"Machine: {facts}.")
-    if options.json:
-        options.json.write_text(json.dumps(output.as_json(machine, results), indent=1), encoding="utf-8")
-    missed = options.strict and any(figure.ok is False for figure in all_figures)
+    missed = conclude(options, machine, all_figures, [output.as_json(result) for result in results])
     return 1 if missed or any(result.wrong for result in results) else 0

@@ -2,7 +2,7 @@
 
 from labbench.figures import row, size_text, time_text
 
-from wanmatrix.results import ScenarioResult, figures
+from wanmatrix.results import ScenarioResult
 
 
 def table(result: ScenarioResult) -> str:
@@ -33,36 +33,17 @@ def table(result: ScenarioResult) -> str:
     return "\n".join(lines)
 
 
-def as_json(machine: dict[str, object], results: list[ScenarioResult]) -> dict[str, object]:
+def as_json(result: ScenarioResult) -> dict[str, object]:
     return {
-        "machine": machine,
-        "scenarios": [
-            {
-                "name": result.scenario.name,
-                "title": result.scenario.title,
-                "lab_arguments": list(result.scenario.lab),
-                "skipped": result.skipped or None,
-                "wrong": result.wrong,
-                "faults": result.faults,
-                "lab": result.lab,
-                "rows": [
-                    {
-                        "contender": name,
-                        "size": size,
-                        "median_s": series.median,
-                        "p25_s": series.quartiles[0],
-                        "p75_s": series.quartiles[1],
-                        "lower_bound_s": result.scenario.bound(size),
-                        "times_s": series.times,
-                    }
-                    for (name, size), series in result.series.items()
-                ],
-            }
-            for result in results
-        ],
-        "figures": [
-            f.as_json()
-            for result in results
-            for f in figures(result)
+        "name": result.scenario.name,
+        "title": result.scenario.title,
+        "lab_arguments": list(result.scenario.lab),
+        "skipped": result.skipped or None,
+        "wrong": result.wrong,
+        "faults": result.faults,
+        "lab": result.lab,
+        "rows": [
+            {"contender": name, "size": size, "lower_bound_s": result.scenario.bound(size)} | series.as_json()
+            for (name, size), series in result.series.items()
         ],
     }
