@@ -120,7 +120,7 @@ TEST_F(ValidatorTest, OperandsFitTheKind) {
   ExpectFault("it has 2 sources");
   Add().kind = StepKind::kReduce;
   Send().final = true;
-  ExpectFault("only a reduce is final");
+  ExpectFault("only sums are final");
 }
 
 TEST_F(ValidatorTest, MessageNumbersAreUsedOnce) {
