@@ -104,6 +104,11 @@ class Outbox {
   const OutboxCounters& counters() const { return counters_; }
 
  private:
+  /// What a retained chunk of `size` bytes takes of the limit.
+  static uint64_t MemoryFor(uint64_t size) {
+    return BlockPool::BlockSize(size);
+  }
+
   static constexpr size_t kMaxEarlyGrants = 1 << 16;
   static constexpr size_t kMaxStreams = 1 << 16;
 
