@@ -290,8 +290,7 @@ Status Meter::CountDifferent(const Case& what, Measurement* out) {
     hash = Fnv1a(hash, bytes[i]);
   }
   uint64_t ends[2] = {hash, ~hash};
-  Status status =
-      subject_.Combine(ends, 2, DataType::kUint64, ReduceOp::kMin);
+  Status status = subject_.Combine(ends, 2, DataType::kUint64, ReduceOp::kMin);
   if (status.ok() && ends[0] != ~ends[1]) {
     std::fprintf(stderr, "rank %d: results differ between ranks\n",
                  subject_.rank());

@@ -15,8 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "harness/pattern.h"
 #include "harness/gate.h"
+#include "harness/pattern.h"
 #include "harness/settings.h"
 #include "harness/subject.h"
 

@@ -344,10 +344,7 @@ auto With(DataType type, ReduceOp op, int ranks, Use use) {
 }  // namespace
 
 Pattern::Pattern(DataType type, ReduceOp op, int ranks, double tolerance)
-    : type_(type),
-      op_(op),
-      ranks_(std::max(ranks, 1)),
-      tolerance_(tolerance) {}
+    : type_(type), op_(op), ranks_(std::max(ranks, 1)), tolerance_(tolerance) {}
 
 void Pattern::Fill(int rank, uint32_t round, void* data, size_t count) const {
   const auto fill = [&](const auto& values, auto element) {

@@ -82,9 +82,8 @@ class CodedHierarchicalBuilder {
   void SendCodes() {
     for (size_t i = 0; i < cells_.size(); ++i) {
       const Extent& own = CodeOf(i, rail_.site());
-      const Index encoded =
-          builder_.Encode(own, rail_.SiteSum(cells_[i].elements),
-                          std::array{rail_.summed()});
+      const Index encoded = builder_.Encode(
+          own, rail_.SiteSum(cells_[i].elements), std::array{rail_.summed()});
       after_[i].push_back(encoded);
       ForEachPartner(cells_[i], [&](SiteIndex, Rank rank) {
         builder_.Send(rank, cells_[i].number, own, std::array{encoded});
@@ -128,8 +127,7 @@ uint64_t CodedHierarchicalScratch(uint64_t count, const Topology& topology) {
     const uint64_t part = LongestPart(count, OwnersOf(topology, site).size());
     const uint64_t codes =
         sites * (part + MostCells(topology, site) * kCodeGrain);
-    most =
-        std::max(most, (topology.RanksOf(site).size() - 1) * part + codes);
+    most = std::max(most, (topology.RanksOf(site).size() - 1) * part + codes);
   }
   return most;
 }

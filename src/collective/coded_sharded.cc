@@ -110,17 +110,15 @@ class CodedShardedBuilder {
     encoded_.resize(cells_.size());
     ForEachPartner([&](size_t i, SiteIndex site, Rank rank) {
       const Extent& code = codes_[i].sent[At(site)];
-      const Index encoded =
-          builder_.Encode(code, rail_.SiteSum(Shard(i, site)),
-                          std::array{rail_.summed()});
+      const Index encoded = builder_.Encode(code, rail_.SiteSum(Shard(i, site)),
+                                            std::array{rail_.summed()});
       encoded_[i].push_back(encoded);
       builder_.Send(rank, SumOf(i), code, std::array{encoded});
     });
     for (size_t i = 0; i < cells_.size(); ++i) {
-      summands_[i].push_back(
-          builder_.Encode(codes_[i].came[At(rail_.site())],
-                          rail_.SiteSum(Shard(i, rail_.site())),
-                          std::array{rail_.summed()}));
+      summands_[i].push_back(builder_.Encode(
+          codes_[i].came[At(rail_.site())],
+          rail_.SiteSum(Shard(i, rail_.site())), std::array{rail_.summed()}));
     }
   }
 
@@ -131,8 +129,8 @@ class CodedShardedBuilder {
     ForEachPartner([&](size_t i, SiteIndex site, Rank rank) {
       const Extent& code = codes_[i].total[At(site)];
       const Index came = builder_.Recv(rank, TotalOf(i), code, {});
-      const std::array after = {came, rail_.alone() ? encoded_[i][partner[i]++]
-                                                    : rail_.summed()};
+      const std::array after = {
+          came, rail_.alone() ? encoded_[i][partner[i]++] : rail_.summed()};
       complete_.push_back(builder_.Decode(Output(Shard(i, site)),
                                           std::span(&code, 1), false, after));
     });
@@ -151,8 +149,8 @@ class CodedShardedBuilder {
       const Extent& code = codes_[i].total[At(rail_.site())];
       Index& total = totals_[i];
       total = builder_.Encode(code, own, std::array{total});
-      complete_.push_back(builder_.Decode(own, std::span(&code, 1), false,
-                                          std::array{total}));
+      complete_.push_back(
+          builder_.Decode(own, std::span(&code, 1), false, std::array{total}));
     }
     ForEachPartner([&](size_t i, SiteIndex, Rank rank) {
       builder_.Send(rank, TotalOf(i), codes_[i].total[At(rail_.site())],
@@ -196,8 +194,7 @@ uint64_t CodedShardedScratch(uint64_t count, const Topology& topology,
     // a total. Each in a place that is rounded up.
     const uint64_t codes = (sites + 1) * owned + 2 * (part - owned) +
                            3 * sites * cells * kCodeGrain;
-    most =
-        std::max(most, (topology.RanksOf(site).size() - 1) * part + codes);
+    most = std::max(most, (topology.RanksOf(site).size() - 1) * part + codes);
   }
   return most;
 }

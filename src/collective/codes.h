@@ -1,4 +1,5 @@
-// Where a schedule keeps codes: one after the other, each at a place of its own.
+// Where a schedule keeps codes: one after the other, each at a place of its
+// own.
 //
 // Values; thread-compatible.
 #pragma once

@@ -288,10 +288,9 @@ Result<std::unique_ptr<Communicator>> Communicator::Create(
       impl.Join(config.name, *rank, *size, *site, wan);
   if (!joined.ok()) return joined.status();
   return CommunicatorMaker::Make(
-      impl, {*rank, joined->communicator,
-             config.algorithm.value_or(options.algo),
-             config.compress.value_or(options.compress),
-             std::move(joined->cards)});
+      impl,
+      {*rank, joined->communicator, config.algorithm.value_or(options.algo),
+       config.compress.value_or(options.compress), std::move(joined->cards)});
 }
 
 Result<std::unique_ptr<Communicator>> CommunicatorMaker::Make(

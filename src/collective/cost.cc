@@ -349,10 +349,9 @@ uint64_t UsefulInFlight(const SegmentPlan& plan, size_t element_size,
   const double bytes =
       static_cast<double>(plan.segment_elements * element_size);
   const double all = static_cast<double>(plan.count * element_size);
-  const SegmentCost cost =
-      ShardedSegmentOf(bytes, all, plan.shares, topology,
-                       WithCodes(parameters, plan))
-          .both;
+  const SegmentCost cost = ShardedSegmentOf(bytes, all, plan.shares, topology,
+                                            WithCodes(parameters, plan))
+                               .both;
   const double useful = std::ceil(2 * cost.seconds / cost.period);
   return static_cast<uint64_t>(
       std::clamp(useful, 1.0, static_cast<double>(kMaxSegmentsInFlight)));

@@ -48,7 +48,8 @@ double LowerBound(uint64_t bytes, const Topology& topology,
                   const CostParameters& parameters = {});
 
 /// Seconds an all-reduce of the plan's vector takes; kSharded with the plan's
-/// shares, and encoded if the plan says so. A closed form: steps of like ranks are taken to coincide.
+/// shares, and encoded if the plan says so. A closed form: steps of like ranks
+/// are taken to coincide.
 double EstimateSeconds(Algorithm algorithm, const SegmentPlan& plan,
                        size_t element_size, const Topology& topology,
                        const CostParameters& parameters = {});

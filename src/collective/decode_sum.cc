@@ -25,8 +25,7 @@ bool AddUp(const Codec& codec, std::span<const uint8_t* const> codes,
            const Stretch& stretch, void* sum) {
   const size_t offset = codec.EncodedSize(stretch.first);
   const size_t size = codec.EncodedSize(stretch.count);
-  bool sound =
-      codec.DecodeF32(codes[0] + offset, size, stretch.count, sum);
+  bool sound = codec.DecodeF32(codes[0] + offset, size, stretch.count, sum);
   for (const uint8_t* code : codes.subspan(1)) {
     sound = codec.DecodeAdd(code + offset, size, stretch.count, sum) && sound;
   }

@@ -54,7 +54,7 @@ enum class StepKind : uint8_t {
   /// target = sources[0] op sources[1] op ..., in this order; the target may
   /// be the same memory as a source, but does not overlap one in part
   kReduce,
-  kCopy,  ///< target = sources[0]; nothing to do if they are the same memory
+  kCopy,    ///< target = sources[0]; nothing to do if they are the same memory
   kEncode,  ///< the code `target` = that of sources[0]
   /// target = decode(sources[0]) op decode(sources[1]) op ..., in this order,
   /// rounded once; sources are codes

@@ -57,19 +57,17 @@ Schedule ScheduleCache::Build(const Shape& shape) const {
     case Algorithm::kRing:
       return BuildRingAllReduce(shape.count, topology_, self_);
     case Algorithm::kSharded:
-      return shape.coded
-                 ? BuildCodedShardedAllReduce(shape.count, topology_,
-                                              shape.shares, self_)
-                 : BuildShardedAllReduce(shape.count, topology_, shape.shares,
-                                         self_);
+      return shape.coded ? BuildCodedShardedAllReduce(shape.count, topology_,
+                                                      shape.shares, self_)
+                         : BuildShardedAllReduce(shape.count, topology_,
+                                                 shape.shares, self_);
     case Algorithm::kHierarchical:
     case Algorithm::kAuto:
       break;
   }
-  return shape.coded ? BuildCodedHierarchicalAllReduce(shape.count, topology_,
-                                                       self_)
-                     : BuildHierarchicalAllReduce(shape.count, topology_,
-                                                  self_);
+  return shape.coded
+             ? BuildCodedHierarchicalAllReduce(shape.count, topology_, self_)
+             : BuildHierarchicalAllReduce(shape.count, topology_, self_);
 }
 
 void ScheduleCache::MakeRoom() {

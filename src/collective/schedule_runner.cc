@@ -213,7 +213,8 @@ Status ScheduleRunner::Prepare(Run& run) {
     run.fingerprint.root = plan->shares().Hash();
   }
   run.codec = plan->coded() ? codecs_.For(call.type, call.op) : nullptr;
-  if (run.codec != nullptr) run.fingerprint.root ^= Fold(HashOf({codecs_.spec().Word()}));
+  if (run.codec != nullptr)
+    run.fingerprint.root ^= Fold(HashOf({codecs_.spec().Word()}));
   run.fingerprint.segment = static_cast<uint32_t>(plan->segment_elements());
   return {};
 }

@@ -129,9 +129,9 @@ class ScheduleRunner final : private Pollable,
     size_t element_size = 1;
     OperationPlan plan;
     const Codec* codec = nullptr;  ///< if the plan is coded
-    uint64_t launched = 0;  ///< segments
-    uint64_t ended = 0;     ///< segments
-    uint64_t lent = 0;      ///< messages that connections hold
+    uint64_t launched = 0;         ///< segments
+    uint64_t ended = 0;            ///< segments
+    uint64_t lent = 0;             ///< messages that connections hold
     Status failure;
     bool cancelled = false;          ///< the failure has been acted upon
     std::vector<Segment*> segments;  ///< in flight

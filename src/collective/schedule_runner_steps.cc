@@ -69,8 +69,10 @@ size_t ScheduleRunner::CodesBegin(const Run& run, const Schedule& schedule) {
 }
 
 size_t ScheduleRunner::ScratchOf(const Run& run, const Schedule& schedule) {
-  if (schedule.code_count == 0) return schedule.scratch_count * run.element_size;
-  return CodesBegin(run, schedule) + run.codec->EncodedSize(schedule.code_count);
+  if (schedule.code_count == 0)
+    return schedule.scratch_count * run.element_size;
+  return CodesBegin(run, schedule) +
+         run.codec->EncodedSize(schedule.code_count);
 }
 
 size_t ScheduleRunner::BytesOf(const Run& run, const Extent& extent) const {
@@ -172,8 +174,7 @@ bool ScheduleRunner::DecodeStep(Segment& segment, const Step& step) {
   for (const Extent& source : segment.schedule().SourcesOf(step)) {
     decoded_.push_back(At(segment, source));
   }
-  const bool divide =
-      step.final && run.operation->call.op == ReduceOp::kAvg;
+  const bool divide = step.final && run.operation->call.op == ReduceOp::kAvg;
   return DecodeSum(*run.codec, decoded_, step.target.count,
                    divide ? static_cast<uint32_t>(topology_.size()) : 1,
                    At(segment, step.target));

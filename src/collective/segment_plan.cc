@@ -147,8 +147,11 @@ SegmentNeeds NeedsOf(Algorithm algorithm, const Topology& topology,
   const OwnerCounts owners = CountOwners(topology);
   const bool coded = code_share < 1;
   if (algorithm == Algorithm::kSharded) {
-    return {owners.least, owners.most,
-            coded ? CodedShardedScratch : ShardedScratch, shares, kShardedDepth,
+    return {owners.least,
+            owners.most,
+            coded ? CodedShardedScratch : ShardedScratch,
+            shares,
+            kShardedDepth,
             code_share};
   }
   SegmentNeeds needs = {owners.least, owners.most};
@@ -170,13 +173,11 @@ Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
                                  const Topology& topology, Algorithm algorithm,
                                  const SiteShares& shares,
                                  const SegmentOptions& options) {
-  Result<SegmentPlan> plan =
-      PlanSegments(count, element_size, topology,
-                   NeedsOf(algorithm, topology, shares,
-                           CanBeCoded(algorithm, count, topology)
-                               ? options.code_share
-                               : 1),
-                   options);
+  Result<SegmentPlan> plan = PlanSegments(
+      count, element_size, topology,
+      NeedsOf(algorithm, topology, shares,
+              CanBeCoded(algorithm, count, topology) ? options.code_share : 1),
+      options);
   if (plan.ok() && algorithm == Algorithm::kSharded &&
       plan->segment_elements > 0 && IsWindowKnown(topology, shares)) {
     plan->in_flight = std::min(plan->in_flight,

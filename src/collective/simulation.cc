@@ -164,8 +164,8 @@ class Simulator {
   }
   double BytesOf(const Task& task) const {
     const Extent& source = schedules_[task.rank].SourcesOf(StepOf(task))[0];
-    const bool code = source.space == Space::kCodes &&
-                      StepOf(task).kind == StepKind::kSend;
+    const bool code =
+        source.space == Space::kCodes && StepOf(task).kind == StepKind::kSend;
     return static_cast<double>(source.count) * element_size_ *
            (code ? parameters_.code_share : 1);
   }

@@ -137,7 +137,8 @@ class CodedCall {
 
 std::vector<Case> Cases() {
   std::vector<Case> cases;
-  for (const char* codec : {"bf16", "f16", "int8", "int4:rounding=stochastic"}) {
+  for (const char* codec :
+       {"bf16", "f16", "int8", "int4:rounding=stochastic"}) {
     for (const Algorithm algorithm :
          {Algorithm::kHierarchical, Algorithm::kSharded}) {
       for (const std::vector<Rank>& sites :
@@ -173,9 +174,8 @@ TEST(CodedOperationsTest, EveryRankHasTheSameBitsNearTheSum) {
   for (const Case& c : Cases()) {
     CodedCall call(c);
     call.Run();
-    const std::string where = std::string(c.codec) + " " +
-                              NameOf(c.algorithm) + " " +
-                              ::testing::PrintToString(c.sites) + " " +
+    const std::string where = std::string(c.codec) + " " + NameOf(c.algorithm) +
+                              " " + ::testing::PrintToString(c.sites) + " " +
                               std::to_string(c.count);
     const Floats got = Widened(c.type, call.outputs()[0]);
     double worst = 0;
@@ -210,17 +210,17 @@ TEST(CodedOperationsTest, TotalsAreWhatTheSitesCodesDecodeTo) {
         Bytes code(codec.EncodedSize(c.count));
         codec.Encode(call.SumOf({site}).data(), c.count, code.data());
         if (site == 0) {
-          ASSERT_TRUE(codec.DecodeF32(code.data(), code.size(), c.count,
-                                      total.data()));
+          ASSERT_TRUE(
+              codec.DecodeF32(code.data(), code.size(), c.count, total.data()));
         } else {
-          ASSERT_TRUE(codec.DecodeAdd(code.data(), code.size(), c.count,
-                                      total.data()));
+          ASSERT_TRUE(
+              codec.DecodeAdd(code.data(), code.size(), c.count, total.data()));
         }
       }
       if (op == ReduceOp::kAvg) {
         const void* source = total.data();
-        Reduce({DataType::kFloat32, op, 3}, total.data(),
-               std::span(&source, 1), c.count);
+        Reduce({DataType::kFloat32, op, 3}, total.data(), std::span(&source, 1),
+               c.count);
       }
       EXPECT_EQ(call.outputs()[2], Narrowed(type, total)) << NameOf(type);
     }
@@ -232,11 +232,10 @@ TEST(CodedOperationsTest, WhatACodecDoesNotTakeIsExact) {
     DataType type;
     ReduceOp op;
   };
-  for (const Other& other :
-       {Other{DataType::kInt32, ReduceOp::kSum},
-        {DataType::kFloat64, ReduceOp::kSum},
-        {DataType::kFloat32, ReduceOp::kMax},
-        {DataType::kFloat32, ReduceOp::kProd}}) {
+  for (const Other& other : {Other{DataType::kInt32, ReduceOp::kSum},
+                             {DataType::kFloat64, ReduceOp::kSum},
+                             {DataType::kFloat32, ReduceOp::kMax},
+                             {DataType::kFloat32, ReduceOp::kProd}}) {
     SimJobConfig config;
     config.sites = {2, 2};
     config.codec = Spec("int4");

@@ -109,8 +109,8 @@ TEST(CodedProofTest, OwnSumThatIsNotEncodedIsFound) {
     const uint32_t received = builder.Recv(1 - self, 0, other, {});
     const uint32_t encoded = builder.Encode(own, input, {});
     builder.Send(1 - self, 0, own, std::array{encoded});
-    const uint32_t decoded = builder.Decode(image, std::array{other}, false,
-                                            std::array{received});
+    const uint32_t decoded =
+        builder.Decode(image, std::array{other}, false, std::array{received});
     std::array sum = {input, image};
     if (self == 1) std::swap(sum[0], sum[1]);
     builder.Reduce({Space::kOutput, 0, 4}, sum, true,

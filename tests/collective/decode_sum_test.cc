@@ -84,8 +84,7 @@ TEST_F(DecodeSumTest, ABadCodeIsTold) {
     Bytes broken = codes_[1];
     broken[i] = broken[i + 1] = 0xff;
     std::vector<float> sum(kCount);
-    const std::vector<const uint8_t*> codes = {codes_[0].data(),
-                                               broken.data()};
+    const std::vector<const uint8_t*> codes = {codes_[0].data(), broken.data()};
     told = !DecodeSum(*codec_, codes, kCount, 1,
                       reinterpret_cast<uint8_t*>(sum.data()));
   }

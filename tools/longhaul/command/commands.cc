@@ -7,12 +7,12 @@
 #include <cstdlib>
 
 #include "base/text.h"
+#include "collective/codecs.h"
 #include "command/info.h"
 #include "command/nccl_conf.h"
 #include "doctor/checks.h"
 #include "doctor/gather.h"
 #include "doctor/report.h"
-#include "collective/codecs.h"
 #include "plan/plan_report.h"
 
 namespace longhaul::command {

@@ -50,11 +50,10 @@ Schedule Build(const Candidate& candidate, const Topology& topology,
     case Algorithm::kRing:
       return BuildRingAllReduce(count, topology, rank);
     case Algorithm::kSharded:
-      return coded
-                 ? BuildCodedShardedAllReduce(
-                       count, topology, candidate.segments.shares, rank)
-                 : BuildShardedAllReduce(count, topology,
-                                         candidate.segments.shares, rank);
+      return coded ? BuildCodedShardedAllReduce(count, topology,
+                                                candidate.segments.shares, rank)
+                   : BuildShardedAllReduce(count, topology,
+                                           candidate.segments.shares, rank);
     case Algorithm::kHierarchical:
     case Algorithm::kAuto:
       break;

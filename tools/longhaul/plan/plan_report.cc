@@ -223,8 +223,9 @@ std::string PlanText(const std::string& name, const TopologyFile& file,
   text += SitesText(file, topology, shares);
   if (topology.site_count() > 1) text += "\n" + LinesText(topology);
   if (job.codec.id != CodecId::kNone) {
-    text += Text("\nBetween sites %s, 1/%.2f of the bytes; the ring has none.\n",
-                 job.codec.ToString().c_str(), 1 / job.cost.code_share);
+    text +=
+        Text("\nBetween sites %s, 1/%.2f of the bytes; the ring has none.\n",
+             job.codec.ToString().c_str(), 1 / job.cost.code_share);
   }
   for (const Choice& choice : choices) text += ChoiceText(choice, job);
   return text;
