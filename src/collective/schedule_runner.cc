@@ -116,7 +116,10 @@ void ScheduleRunner::AgreeOnRates() {
 void ScheduleRunner::Ask() {
   if (asked_ != nullptr) return;
   asked_ = own_operations_->Acquire();
-  asked_->call = planner_.Ask(peers_.Lines());
+  LineRates seen = peers_.Lines();
+  // At the start padding fills all lines, and who receives may be the limit.
+  if (use_at_once_) seen.limited = false;
+  asked_->call = planner_.Ask(seen);
   Begin(*asked_);
 }
 

@@ -1,12 +1,13 @@
 // How fast the lines of this process to other sites are, all of them together:
-// what its site's access gives it. From looks at its flows there. Where every
-// flow has something to send all the time, the access is what limits them and
-// the rate is that of the last such times; otherwise it is at least what was
-// seen.
+// what its site's access gives it. From looks at its flows there: the most that
+// was seen lately. Whether that is all there is shows where every flow had more
+// to send for some round trips: then the access, or the lines behind it, were
+// full.
 //
 // Engine thread only.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/time.h"
@@ -15,30 +16,44 @@ namespace longhaul {
 
 class AccessMeter {
  public:
-  /// A flow was looked at: so many bytes have been confirmed, and have come,
-  /// since the last look. `busy`: it has more to send.
-  void Look(TimePoint now, uint64_t confirmed, uint64_t came, bool busy);
+  /// A flow of such a round trip was looked at: so many bytes have been
+  /// confirmed, and have come, since the last look. `busy`: it has more to
+  /// send.
+  void Look(TimePoint now, Duration round_trip, uint64_t confirmed,
+            uint64_t came, bool busy);
 
   /// Bytes/s; 0: not known yet.
-  double up() const { return up_; }
-  double down() const { return down_; }
-  /// Was there more to send all through the last time that was seen?
-  bool limited() const { return last_full_ > 0; }
+  double up() const { return std::max(now_.up, before_.up); }
+  double down() const { return std::max(now_.down, before_.down); }
+  /// Was there a time with more to send on all flows? Then lines were full.
+  bool limited() const { return now_.full || before_.full; }
 
  private:
-  /// Long enough for a few round trips.
-  static constexpr Duration kWindow = 300 * kMillisecond;
+  static constexpr Duration kShortest = 100 * kMillisecond;
+  static constexpr Duration kLongest = kSecond;
+  /// Of what is remembered: twice as long, at most.
+  static constexpr Duration kLately = 10 * kSecond;
 
-  void EndWindow(double seconds);
+  struct Seen {
+    TimePoint began = 0;
+    double up = 0;
+    double down = 0;
+    bool full = false;
+  };
 
-  TimePoint began_ = 0;
+  void BeginWindow(TimePoint now);
+  void EndWindow(TimePoint now);
+
+  Seen now_;
+  Seen before_;
+
+  TimePoint began_ = 0;  ///< the window
   TimePoint looked_ = 0;
+  Duration length_ = kShortest;  ///< of windows: two round trips
   uint64_t confirmed_ = 0;
   uint64_t came_ = 0;
   bool full_ = true;
-  double last_full_ = 0;  ///< rate of the window before, if that was full
-  double up_ = 0;
-  double down_ = 0;
+  bool last_full_ = false;
 };
 
 }  // namespace longhaul
