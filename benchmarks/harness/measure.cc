@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/fnv1a.h"
 #include "base/text.h"
-#include "harness/pattern.h"
 
 namespace longhaul::bench {
 namespace {
@@ -131,8 +131,12 @@ void* Meter::output(const Case& what) const {
 void Meter::FillInput(const Case& what) {
   Case clean = what;
   clean.in_place = false;
-  Pattern(what.type, what.op, subject_.size())
-      .Fill(subject_.rank(), ++round_, input(clean), what.count);
+  PatternOf(what).Fill(subject_.rank(), ++round_, input(clean), what.count);
+}
+
+Pattern Meter::PatternOf(const Case& what) const {
+  return Pattern(what.type, what.op, subject_.size(),
+                 subject_.Tolerance(what.type, what.op));
 }
 
 // Puts the input where the next operation wants it.
@@ -256,7 +260,7 @@ Status Meter::Agree(std::vector<double>* times) {
 }
 
 Status Meter::CountWrong(const Case& what, Measurement* out) {
-  const Pattern pattern(what.type, what.op, subject_.size());
+  const Pattern pattern = PatternOf(what);
   size_t first = 0;
   const size_t wrong =
       pattern.CountWrong(round_, output(what), what.count, &first);
@@ -272,6 +276,26 @@ Status Meter::CountWrong(const Case& what, Measurement* out) {
   Status status = subject_.Combine(sums, 2, DataType::kUint64, ReduceOp::kSum);
   out->checked += sums[0];
   out->wrong += sums[1];
+  if (!status.ok() || subject_.Tolerance(what.type, what.op) <= 0) {
+    return status;
+  }
+  return CountDifferent(what, out);
+}
+
+// Results that are only near to what they should be are equal on all ranks.
+Status Meter::CountDifferent(const Case& what, Measurement* out) {
+  uint64_t hash = kFnv1aStart;
+  const auto* bytes = static_cast<const uint8_t*>(output(what));
+  for (size_t i = 0; i < what.count * SizeOf(what.type); ++i) {
+    hash = Fnv1a(hash, bytes[i]);
+  }
+  uint64_t ends[2] = {hash, ~hash};
+  Status status = subject_.Combine(ends, 2, DataType::kUint64, ReduceOp::kMin);
+  if (status.ok() && ends[0] != ~ends[1]) {
+    std::fprintf(stderr, "rank %d: results differ between ranks\n",
+                 subject_.rank());
+    out->wrong += what.count;
+  }
   return status;
 }
 

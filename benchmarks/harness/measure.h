@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "harness/gate.h"
+#include "harness/pattern.h"
 #include "harness/settings.h"
 #include "harness/subject.h"
 
@@ -87,6 +88,8 @@ class Meter {
   Status Agree(std::vector<double>* times);
   Status Check(const Case& what, Measurement* out);
   Status CountWrong(const Case& what, Measurement* out);
+  Status CountDifferent(const Case& what, Measurement* out);
+  Pattern PatternOf(const Case& what) const;
   void FillInput(const Case& what);
   void* input(const Case& what) const;
   void* output(const Case& what) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <concepts>
 #include <cstring>
 #include <limits>
@@ -117,10 +118,14 @@ struct Summands {
   }
 };
 
+// Sums of a codec that loses bits stay within what f16 holds.
+constexpr int64_t kWholeInCodes = Limits<Half>::kWhole;
+
 template <typename T>
 struct Sum {
   Summands summands;
-  explicit Sum(int ranks) : summands(Limits<T>::kWhole, ranks) {}
+  explicit Sum(int ranks, int64_t whole = Limits<T>::kWhole)
+      : summands(whole, ranks) {}
   T Input(int rank, uint64_t index, uint32_t round) const {
     return Store<T>(summands(rank, index, round));
   }
@@ -135,7 +140,8 @@ template <typename T>
 struct Average {
   Summands summands;
   int ranks;
-  explicit Average(int n) : summands(Limits<T>::kWhole, n), ranks(n) {}
+  explicit Average(int n, int64_t whole = Limits<T>::kWhole)
+      : summands(whole, n), ranks(n) {}
   T Input(int rank, uint64_t index, uint32_t round) const {
     int64_t value = summands(rank, index, round);
     const auto adjusts =
@@ -245,6 +251,52 @@ size_t CountWith(const Values& values, uint32_t round, const T* data,
   return wrong;
 }
 
+double ValueOf(float value) { return static_cast<double>(value); }
+double ValueOf(Brain value) {
+  return ValueOf(std::bit_cast<float>(uint32_t{value.bits} << 16));
+}
+double ValueOf(Half value) {
+  const int exponent = (value.bits >> 10) & 31;
+  const int fraction = value.bits & 1023;
+  const double magnitude =
+      exponent == 31 ? std::numeric_limits<double>::infinity()
+      : exponent > 0 ? std::ldexp(1024 + fraction, exponent - 25)
+                     : std::ldexp(fraction, -24);
+  return (value.bits & 0x8000U) != 0 ? -magnitude : magnitude;
+}
+
+// Those that are not within `most` of what is expected; NaN is not.
+template <typename Values, typename T>
+size_t CountFar(const Values& values, uint32_t round, double most,
+                const T* data, size_t count, size_t* first) {
+  size_t wrong = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const double off =
+        std::abs(ValueOf(data[i]) - ValueOf(values.Expected(i, round)));
+    if (off <= most) continue;
+    if (wrong++ == 0 && first != nullptr) *first = i;
+  }
+  return wrong;
+}
+
+// Of what a codec takes.
+template <typename Use>
+auto WithCodes(DataType type, ReduceOp op, int ranks, Use use) {
+  const auto with = [&](auto element) {
+    using T = decltype(element);
+    return op == ReduceOp::kAvg ? use(Average<T>(ranks, kWholeInCodes), T{})
+                                : use(Sum<T>(ranks, kWholeInCodes), T{});
+  };
+  switch (type) {
+    case DataType::kFloat16:
+      return with(Half{});
+    case DataType::kBfloat16:
+      return with(Brain{});
+    default:
+      return with(float{});
+  }
+}
+
 template <typename T, typename Use>
 auto WithOp(ReduceOp op, int ranks, Use use) {
   switch (op) {
@@ -291,17 +343,30 @@ auto With(DataType type, ReduceOp op, int ranks, Use use) {
 
 }  // namespace
 
-Pattern::Pattern(DataType type, ReduceOp op, int ranks)
-    : type_(type), op_(op), ranks_(std::max(ranks, 1)) {}
+Pattern::Pattern(DataType type, ReduceOp op, int ranks, double tolerance)
+    : type_(type), op_(op), ranks_(std::max(ranks, 1)), tolerance_(tolerance) {}
 
 void Pattern::Fill(int rank, uint32_t round, void* data, size_t count) const {
-  With(type_, op_, ranks_, [&](const auto& values, auto element) {
+  const auto fill = [&](const auto& values, auto element) {
     FillWith(values, rank, round, static_cast<decltype(element)*>(data), count);
-  });
+  };
+  if (tolerance_ > 0) {
+    WithCodes(type_, op_, ranks_, fill);
+  } else {
+    With(type_, op_, ranks_, fill);
+  }
 }
 
 size_t Pattern::CountWrong(uint32_t round, const void* data, size_t count,
                            size_t* first) const {
+  if (tolerance_ > 0) {
+    const double most = tolerance_ * static_cast<double>(kWholeInCodes);
+    return WithCodes(type_, op_, ranks_, [&](const auto& values, auto element) {
+      using T = decltype(element);
+      return CountFar(values, round, most, static_cast<const T*>(data), count,
+                      first);
+    });
+  }
   return With(type_, op_, ranks_, [&](const auto& values, auto element) {
     using T = decltype(element);
     return CountWith(values, round, static_cast<const T*>(data), count, first);

@@ -286,6 +286,18 @@ void AddOwn(Flags& flags, const Program& program, Settings* s) {
               s->algorithm = options.algo;
               return true;
             });
+  flags.Add("--compress", "CODEC",
+            "codec between sites: none, bf16, f16, int8 or int4, the last two "
+            "with parameters, int8:block=128 (LONGHAUL_COMPRESS, else none). "
+            "Elements are then right if they are near, and the same on all "
+            "ranks",
+            "a codec such as bf16 or int8:block=128",
+            [=](const std::string& text) {
+              const Result<CodecSpec> spec = CodecSpec::Parse(text);
+              if (!spec.ok()) return false;
+              s->compress = *spec;
+              return true;
+            });
 }
 
 void AddFixed(Flags& flags) {

@@ -62,6 +62,7 @@ struct Settings {
   int ranks = 0;  ///< started by the program itself; 0: started from outside
   int sites = 1;
   std::optional<Algorithm> algorithm;
+  std::optional<CodecSpec> compress;
   bool wan = false;
   bool each = false;  ///< tell when each iteration begins and ends
   int64_t rest = 0;   ///< ns the lines are idle before each iteration, at least
@@ -80,7 +81,7 @@ struct Program {
   std::string description;  ///< what it measures, how ranks are started
   std::string epilogue;     ///< environment, exit codes, examples
   bool starts_ranks = true;
-  bool has_algorithms = true;  ///< --algo, --wan
+  bool has_algorithms = true;  ///< --algo, --compress, --wan
   bool verifies = true;        ///< -c, types, operators
 };
 

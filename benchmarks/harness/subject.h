@@ -82,6 +82,11 @@ class Subject {
   virtual std::string AlgorithmFor(size_t /*count*/, DataType /*type*/) const {
     return "";
   }
+  /// How far elements may be off, as a share of the largest; 0: not a bit. They
+  /// are the same on all ranks whatever it is.
+  virtual double Tolerance(DataType /*type*/, ReduceOp /*op*/) const {
+    return 0;
+  }
   virtual std::optional<WanTraffic> Traffic() const { return std::nullopt; }
   /// Of this rank's process, by peer and place; none if it cannot tell.
   virtual std::vector<PathFacts> Paths() const { return {}; }

@@ -59,11 +59,30 @@ PathFacts FactsOf(Rank rank, const PeerCounters& peer,
   return facts;
 }
 
+// What a code may be off by, as a share of the largest element.
+double StepOf(CodecId codec) {
+  switch (codec) {
+    case CodecId::kBf16:
+      return 1.0 / 256;
+    case CodecId::kF16:
+      return 1.0 / 2048;
+    case CodecId::kInt8:
+      return 1.0 / 127;
+    case CodecId::kInt4:
+      return 1.0 / 7;
+    case CodecId::kNone:
+      break;
+  }
+  return 0;
+}
+
 class LonghaulSubject : public Subject {
  public:
   LonghaulSubject(std::unique_ptr<Context> context,
-                  std::unique_ptr<Communicator> communicator)
-      : context_(std::move(context)), communicator_(std::move(communicator)) {}
+                  std::unique_ptr<Communicator> communicator, CodecSpec codec)
+      : context_(std::move(context)),
+        communicator_(std::move(communicator)),
+        codec_(codec) {}
 
   int rank() const override { return communicator_->rank(); }
   int size() const override { return communicator_->size(); }
@@ -87,6 +106,19 @@ class LonghaulSubject : public Subject {
     const Result<Algorithm> algorithm =
         communicator_->AlgorithmFor(count, type);
     return algorithm.ok() ? TextOf(*algorithm) : "";
+  }
+
+  // The sites' sums are encoded, their steps add up to one of the total; and
+  // that may be encoded once more. A tenth for how steps are rounded.
+  double Tolerance(DataType type, ReduceOp op) const override {
+    const bool sums = op == ReduceOp::kSum || op == ReduceOp::kAvg;
+    const bool short_float =
+        type == DataType::kFloat16 || type == DataType::kBfloat16;
+    const bool blocks =
+        codec_.id == CodecId::kInt8 || codec_.id == CodecId::kInt4;
+    const bool taken = type == DataType::kFloat32 || (short_float && blocks);
+    if (!sums || !taken || site_count() < 2) return 0;
+    return 2.1 * StepOf(codec_.id) + (short_float ? 1.0 / 128 : 0);
   }
 
   std::optional<WanTraffic> Traffic() const override {
@@ -122,6 +154,7 @@ class LonghaulSubject : public Subject {
  private:
   std::unique_ptr<Context> context_;
   std::unique_ptr<Communicator> communicator_;
+  const CodecSpec codec_;
   Request request_;
 };
 
@@ -130,16 +163,18 @@ class LonghaulSubject : public Subject {
 Result<std::unique_ptr<Subject>> JoinLonghaul(const Settings& settings) {
   Result<Options> options = Options::FromEnvironment();
   if (!options.ok()) return options.status();
+  const CodecSpec codec = settings.compress.value_or(options->compress);
   Result<std::unique_ptr<Context>> context =
       Context::Create(std::move(options).value());
   if (!context.ok()) return context.status();
   CommunicatorConfig config;
   config.algorithm = settings.algorithm;
+  config.compress = codec;
   Result<std::unique_ptr<Communicator>> communicator =
       Communicator::Create(**context, config);
   if (!communicator.ok()) return communicator.status();
   return std::unique_ptr<Subject>(std::make_unique<LonghaulSubject>(
-      std::move(context).value(), std::move(communicator).value()));
+      std::move(context).value(), std::move(communicator).value(), codec));
 }
 
 }  // namespace longhaul::bench

@@ -61,6 +61,8 @@ struct CommunicatorConfig {
   std::string site;
   /// Overrides LONGHAUL_ALGO for this communicator.
   std::optional<Algorithm> algorithm;
+  /// Overrides LONGHAUL_COMPRESS for this communicator.
+  std::optional<CodecSpec> compress;
 };
 
 /// A stretch of a vector that is spread over the ranks, in elements.

@@ -14,6 +14,7 @@
 // nothing else here does.
 #pragma once
 
+#include <longhaul/codec.h>
 #include <longhaul/status.h>
 
 #include <chrono>
@@ -98,6 +99,7 @@ enum class OptionType : uint8_t {
   kPaths,    ///< names separated by commas, or pairs of them: p0>eth1
   kRates,    ///< none, a rate, or name=rate separated by commas
   kDscp,     ///< 0..63 or a name: cs1, af41, ef, le
+  kCodec,    ///< none, bf16, int8:block=64 (longhaul/codec.h)
 };
 
 /// "size", "time", ...
@@ -145,6 +147,7 @@ struct Options {
   uint64_t scratch_size = uint64_t{32} << 20;
 
   // Crossing the WAN.
+  CodecSpec compress;
   std::optional<uint64_t> chunk_size;
   std::optional<int32_t> wan_flows;
   std::string wan_cc;  ///< "system", "bbr", ...

@@ -71,6 +71,10 @@ constexpr OptionInfo kTable[] = {
      "Scratch memory per communicator for segments in flight. More lets more segments overlap; too little serialises them. "
      "Must be the same on all ranks."},
 
+    {"LONGHAUL_COMPRESS", "compress", OptionType::kCodec, false, "none", "", "", "", kWan,
+     "Codec of what all-reduces send between sites: none, bf16, f16, int8 or int4, the last two with parameters: int8:block=128, "
+     "int4:rounding=stochastic. Sums and averages of f32 (int8 and int4: of f16 and bf16 as well) are encoded, all else crosses as it is. "
+     "Every codec but none loses precision; all ranks have the same bits nevertheless. Must be the same on all ranks."},
     {"LONGHAUL_CHUNK_SIZE", "chunk_size", OptionType::kSize, true, "auto", "bytes", "4K..64M", "", kWan,
      "What is framed and acknowledged as one on a WAN connection, and what moves to another flow when one stalls. "
      "Smaller balances flows better, larger costs less per byte."},
@@ -123,7 +127,7 @@ constexpr OptionField kFields[] = {
     &Options::paths, &Options::site_plugin,
     &Options::timeout, &Options::connect_timeout, &Options::path_timeout,
     &Options::algo, &Options::segment_size, &Options::scratch_size,
-    &Options::chunk_size, &Options::wan_flows, &Options::wan_cc, &Options::wan_pace,
+    &Options::compress, &Options::chunk_size, &Options::wan_flows, &Options::wan_cc, &Options::wan_pace,
     &Options::wan_rate_limit, &Options::wan_dscp, &Options::wan_pool, &Options::wan_retention,
     &Options::warmup, &Options::socket_buffer, &Options::notsent_lowat,
     &Options::busy_poll, &Options::log, &Options::log_file, &Options::warn_unused_env,

@@ -15,16 +15,15 @@ namespace longhaul {
 
 /// Where a value goes; the field's type and the row's OptionType together say
 /// how it is read.
-using OptionField =
-    std::variant<std::string Options::*, bool Options::*, uint64_t Options::*,
-                 std::optional<uint64_t> Options::*,
-                 std::optional<int32_t> Options::*,
-                 std::chrono::nanoseconds Options::*,
-                 std::optional<std::chrono::nanoseconds> Options::*,
-                 std::optional<PortRange> Options::*, InterfaceList Options::*,
-                 std::vector<PathRule> Options::*, RateLimits Options::*,
-                 std::optional<uint8_t> Options::*, AddressFamily Options::*,
-                 Algorithm Options::*, LogLevel Options::*>;
+using OptionField = std::variant<
+    std::string Options::*, bool Options::*, uint64_t Options::*,
+    std::optional<uint64_t> Options::*, std::optional<int32_t> Options::*,
+    std::chrono::nanoseconds Options::*,
+    std::optional<std::chrono::nanoseconds> Options::*,
+    std::optional<PortRange> Options::*, InterfaceList Options::*,
+    std::vector<PathRule> Options::*, RateLimits Options::*,
+    std::optional<uint8_t> Options::*, AddressFamily Options::*,
+    Algorithm Options::*, LogLevel Options::*, CodecSpec Options::*>;
 
 /// One per row of Options::Table(), in its order.
 std::span<const OptionField> OptionFields() noexcept;

@@ -253,6 +253,13 @@ Reading Read(const OptionInfo& option, std::string_view text, uint8_t* out) {
   return ReadInRange(option, text, ParseInteger, out);
 }
 
+Reading Read(const OptionInfo&, std::string_view text, CodecSpec* out) {
+  const Result<CodecSpec> spec = CodecSpec::Parse(text);
+  if (!spec.ok()) return Reading::kMistyped;
+  *out = *spec;
+  return Reading::kGood;
+}
+
 template <typename T>
 requires kIsChoice<T> Reading Read(const OptionInfo&, std::string_view text,
                                    T* out) {
@@ -315,6 +322,7 @@ std::string Write(const RateLimits& value) {
   return text.empty() ? "none" : text;
 }
 std::string Write(uint8_t value) { return std::to_string(value); }
+std::string Write(const CodecSpec& value) { return value.ToString(); }
 template <typename T>
 requires kIsChoice<T> std::string Write(T value) { return Name(value); }
 template <typename T>
@@ -364,6 +372,9 @@ const char* FormOf(OptionType type) {
              "500mbit, or rates of interfaces, e.g. p0=100mbit,p1=1gbit";
     case OptionType::kDscp:
       return "a number or a name, e.g. 46, ef, af41, cs1 or le";
+    case OptionType::kCodec:
+      return "none, bf16, f16, int8 or int4, the last two with block=32 to 256 "
+             "and rounding=nearest or stochastic, e.g. int8:block=128";
   }
   return "";
 }
@@ -400,6 +411,8 @@ const char* NameOf(OptionType type) noexcept {
       return "rates";
     case OptionType::kDscp:
       return "DSCP";
+    case OptionType::kCodec:
+      return "codec";
   }
   return "?";
 }

@@ -35,19 +35,20 @@ const Options& Context::options() const { return impl_->options(); }
 
 class Communicator::Impl final : public PeerDirectory {
  public:
-  Impl(Context::Impl& context, Rank self, Topology topology,
-       std::vector<ProcessCard> cards, uint32_t id, Algorithm algorithm)
+  Impl(Context::Impl& context, Topology topology,
+       CommunicatorMaker::Members members)
       : context_(context),
-        self_(self),
+        self_(members.self),
         topology_(std::move(topology)),
-        cards_(std::move(cards)) {
+        cards_(std::move(members.cards)) {
     const Options& options = context.options();
     segments_.segment_size = options.segment_size;
     segments_.scratch_size = options.scratch_size;
     context_.engine().Call([&](TimePoint) {
       runner_ = std::make_unique<ScheduleRunner>(
           context_.engine(), topology_, *this,
-          RunnerConfig{id, self, algorithm, segments_});
+          RunnerConfig{members.communicator, members.self, members.algorithm,
+                       segments_, members.codec});
     });
     table_ = new OperationTable(runner_.get());
   }
@@ -86,7 +87,10 @@ class Communicator::Impl final : public PeerDirectory {
 
   Result<Algorithm> AlgorithmFor(size_t count, DataType type) const {
     Result<Algorithm> algorithm = Algorithm::kAuto;
-    Call([&] { algorithm = runner_->AlgorithmFor(count, SizeOf(type)); });
+    OperationCall call;
+    call.count = count;
+    call.type = type;
+    Call([&] { algorithm = runner_->AlgorithmFor(call); });
     return algorithm;
   }
   /// Plans with the rates that the lines have been seen to have. Once on every
@@ -283,9 +287,10 @@ Result<std::unique_ptr<Communicator>> Communicator::Create(
   Result<Context::Impl::Joined> joined =
       impl.Join(config.name, *rank, *size, *site, wan);
   if (!joined.ok()) return joined.status();
-  return CommunicatorMaker::Make(impl, {*rank, joined->communicator,
-                                        config.algorithm.value_or(options.algo),
-                                        std::move(joined->cards)});
+  return CommunicatorMaker::Make(
+      impl,
+      {*rank, joined->communicator, config.algorithm.value_or(options.algo),
+       config.compress.value_or(options.compress), std::move(joined->cards)});
 }
 
 Result<std::unique_ptr<Communicator>> CommunicatorMaker::Make(
@@ -301,8 +306,7 @@ Result<std::unique_ptr<Communicator>> CommunicatorMaker::Make(
 
   std::unique_ptr<Communicator> communicator(
       new Communicator(std::make_unique<Communicator::Impl>(
-          context, members.self, std::move(topology).value(),
-          std::move(members.cards), members.communicator, members.algorithm)));
+          context, std::move(topology).value(), std::move(members))));
   // Opens the connections that are needed, and shows that all are there.
   const std::chrono::nanoseconds patience = context.options().connect_timeout;
   Status met = Meet(communicator, patience);

@@ -23,6 +23,7 @@ class CommunicatorMaker {
     Rank self = 0;
     uint32_t communicator = 0;  ///< an id that no other one has here or there
     Algorithm algorithm = Algorithm::kAuto;
+    CodecSpec codec{};
     std::vector<ProcessCard> cards;  ///< by rank
   };
   /// Opens the connections that are needed, and returns once a barrier has

@@ -263,6 +263,12 @@ ShardedSegment ShardedSegmentOf(double bytes, double all,
   return segment;
 }
 
+// A line carries more of a vector where that is encoded.
+CostParameters WithCodes(CostParameters parameters, const SegmentPlan& plan) {
+  parameters.goodput /= plan.code_share;
+  return parameters;
+}
+
 // When each site can have sent, and got, `bytes`: by what its lines carry
 // after its shortest delay, and over all its routes at once.
 double LeastOfSite(double bytes, const Topology& topology, SiteIndex site,
@@ -323,16 +329,17 @@ double EstimateSeconds(Algorithm algorithm, const SegmentPlan& plan,
   if (algorithm == Algorithm::kRing) {
     return PipelineSeconds(RingSegment(bytes, topology, parameters), plan);
   }
+  const CostParameters coded = WithCodes(parameters, plan);
   if (algorithm == Algorithm::kSharded && topology.site_count() > 1) {
     ShardedSegment segment =
-        ShardedSegmentOf(bytes, all, plan.shares, topology, parameters);
+        ShardedSegmentOf(bytes, all, plan.shares, topology, coded);
     // At first there are only sums, and in the end only totals: a line that
     // both keep busy is idle for about a segment.
     if (plan.segments > 1) segment.both.around += segment.both.period;
     return std::max(PipelineSeconds(segment.both, plan),
                     PipelineSeconds(segment.sums, plan));
   }
-  return PipelineSeconds(HierarchicalSegment(bytes, all, topology, parameters),
+  return PipelineSeconds(HierarchicalSegment(bytes, all, topology, coded),
                          plan);
 }
 
@@ -342,8 +349,9 @@ uint64_t UsefulInFlight(const SegmentPlan& plan, size_t element_size,
   const double bytes =
       static_cast<double>(plan.segment_elements * element_size);
   const double all = static_cast<double>(plan.count * element_size);
-  const SegmentCost cost =
-      ShardedSegmentOf(bytes, all, plan.shares, topology, parameters).both;
+  const SegmentCost cost = ShardedSegmentOf(bytes, all, plan.shares, topology,
+                                            WithCodes(parameters, plan))
+                               .both;
   const double useful = std::ceil(2 * cost.seconds / cost.period);
   return static_cast<uint64_t>(
       std::clamp(useful, 1.0, static_cast<double>(kMaxSegmentsInFlight)));

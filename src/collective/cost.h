@@ -28,6 +28,7 @@ struct CostParameters {
   double reduce_rate = 8e9;       ///< source bytes added per second, per rank
   double message_seconds = 2e-6;  ///< software, per message, at either end
   double goodput = GoodputFraction(1500, 4);  ///< of the WAN rates
+  double code_share = 1;  ///< bytes of a code per byte it stands for: Simulate
 };
 
 /// No all-reduce of `bytes` per rank is faster, in seconds: the greatest of
@@ -47,7 +48,8 @@ double LowerBound(uint64_t bytes, const Topology& topology,
                   const CostParameters& parameters = {});
 
 /// Seconds an all-reduce of the plan's vector takes; kSharded with the plan's
-/// shares. A closed form: steps of like ranks are taken to coincide.
+/// shares, and encoded if the plan says so. A closed form: steps of like ranks
+/// are taken to coincide.
 double EstimateSeconds(Algorithm algorithm, const SegmentPlan& plan,
                        size_t element_size, const Topology& topology,
                        const CostParameters& parameters = {});

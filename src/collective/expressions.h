@@ -36,8 +36,12 @@ class Expressions {
     return id;
   }
 
-  /// The operands added in this order. kNothing, and why in `fault()`, if one
-  /// is nothing, is final already, or is of another element.
+  /// What the operand is after it has been encoded and decoded. kNothing, and
+  /// why in `fault()`, if it is nothing.
+  Id Code(Id operand);
+  /// The operands added in this order; a single one is itself. kNothing, and
+  /// why in `fault()`, if one is nothing, is final already, or is of another
+  /// element.
   Id Add(std::span<const Id> operands, bool final);
 
   bool IsFinal(Id id) const { return nodes_[id].final; }
@@ -49,7 +53,9 @@ class Expressions {
   const char* fault() const { return fault_; }
 
  private:
-  static constexpr uint64_t kLeaf = 0;  // first word of a key; else 1 + final
+  // First word of a key; of a sum, 1 + final.
+  static constexpr uint64_t kLeaf = 0;
+  static constexpr uint64_t kCode = 3;
   using Key = std::vector<uint64_t>;
   struct HashKey {
     size_t operator()(const Key& key) const {
@@ -78,6 +84,20 @@ class Expressions {
   std::vector<uint32_t> contributions_;  // ranks_ per node
   const char* fault_ = "";
 };
+
+inline Expressions::Id Expressions::Code(Id operand) {
+  if (operand == kNothing) {
+    fault_ = "encodes memory nobody has written";
+    return kNothing;
+  }
+  const Id id = Intern({kCode, operand});
+  if (id < nodes_.size()) return id;
+  nodes_.push_back(nodes_[operand]);
+  for (size_t r = 0; r < ranks_; ++r) {
+    contributions_.push_back(contributions_[operand * ranks_ + r]);
+  }
+  return id;
+}
 
 inline Expressions::Id Expressions::Add(std::span<const Id> operands,
                                         bool final) {

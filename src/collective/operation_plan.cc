@@ -113,7 +113,7 @@ Result<OperationPlan> OperationPlan::ForBlocks(Collective collective,
 PlannedSegment OperationPlan::OfVector(uint64_t segment) const {
   const uint64_t begin = cut_.Offset(segment);
   return {{Collective::kAllReduce, algorithm_, 0, cut_.CountOf(segment),
-           cut_.shares},
+           cut_.shares, cut_.coded()},
           begin,
           begin};
 }
@@ -127,7 +127,8 @@ PlannedSegment OperationPlan::OfBlocks(uint64_t segment) const {
   const uint64_t begin = std::min(offset, own.count());
   const uint64_t count = std::min(cut_.segment_elements, own.count() - begin);
   PlannedSegment planned;
-  planned.shape = {collective_, algorithm_, static_cast<Rank>(root), count, {}};
+  planned.shape = {collective_, algorithm_, static_cast<Rank>(root),
+                   count,       {},         false};
   planned.input = planned.output = own.begin + begin;
   // The root's own side of the call holds its block alone.
   (collective_ == Collective::kAllGather ? planned.input : planned.output) =

@@ -34,6 +34,7 @@ struct Shape {
   Rank root = 0;  ///< whose block it is, where that matters
   uint64_t count = 0;
   SiteShares shares{};  ///< of kSharded; else none
+  bool coded = false;   ///< between sites
   friend bool operator==(const Shape&, const Shape&) = default;
 };
 
@@ -72,6 +73,8 @@ class OperationPlan {
   Algorithm algorithm() const { return algorithm_; }
   /// By which kSharded cuts segments; else none.
   const SiteShares& shares() const { return cut_.shares; }
+  /// Is what crosses between sites encoded?
+  bool coded() const { return cut_.coded(); }
   /// In the longest segment.
   uint64_t segment_elements() const { return cut_.segment_elements; }
 

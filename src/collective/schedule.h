@@ -12,6 +12,12 @@
 // one rank's block, and what is said here holds for that block
 // (operation_plan.h).
 //
+// Where a codec encodes what crosses the WAN, a schedule says what is encoded
+// and what decoded, not by which codec: the same value serves all of them.
+// Codes are counted in the elements they stand for. Each is used as a whole,
+// and begins at a multiple of kCodeGrain elements, so that a codec's blocks
+// begin with it.
+//
 // Every message of an all-reduce's pattern is in its schedule, empty ones too:
 // they carry the fingerprint and the dependence on every rank, however short
 // the vector. Other collectives run one of no elements beside their own.
@@ -36,17 +42,35 @@ enum class Collective : uint8_t {
   kReduceScatter = 3,
 };
 
+/// All-gather and reduce-scatter: of vectors of a block per rank.
+constexpr bool IsOfBlocks(Collective collective) {
+  return collective == Collective::kAllGather ||
+         collective == Collective::kReduceScatter;
+}
+
 enum class StepKind : uint8_t {
   kSend,  ///< sources[0] goes to `peer` as message `message`
   kRecv,  ///< message `message` from `peer` fills `target`
   /// target = sources[0] op sources[1] op ..., in this order; the target may
   /// be the same memory as a source, but does not overlap one in part
   kReduce,
-  kCopy,  ///< target = sources[0]; nothing to do if they are the same memory
+  kCopy,    ///< target = sources[0]; nothing to do if they are the same memory
+  kEncode,  ///< the code `target` = that of sources[0]
+  /// target = decode(sources[0]) op decode(sources[1]) op ..., in this order,
+  /// rounded once; sources are codes
+  kDecode,
 };
 
 /// The memory an extent lies in.
-enum class Space : uint8_t { kInput, kOutput, kScratch };
+enum class Space : uint8_t { kInput, kOutput, kScratch, kCodes };
+
+/// Every codec's blocks have a length of which this is a multiple.
+inline constexpr uint64_t kCodeGrain = 256;
+
+/// Elements that the code of `count` elements takes of Space::kCodes.
+constexpr uint64_t CodePlace(uint64_t count) {
+  return (count + kCodeGrain - 1) / kCodeGrain * kCodeGrain;
+}
 
 /// `count` elements from element `offset` of a space.
 struct Extent {
@@ -58,7 +82,7 @@ struct Extent {
 
 struct Step {
   StepKind kind = StepKind::kSend;
-  /// kReduce: this result is final, so an average is divided here.
+  /// kReduce, kDecode: this result is final, so an average is divided here.
   bool final = false;
   Rank peer = -1;        ///< kSend, kRecv; else -1
   uint32_t message = 0;  ///< unique per ordered pair of ranks in one schedule
@@ -78,6 +102,7 @@ struct Schedule {
   std::vector<uint32_t> dependencies;
   uint64_t count = 0;          ///< elements in the segment
   uint64_t scratch_count = 0;  ///< elements of scratch it needs
+  uint64_t code_count = 0;     ///< elements that Space::kCodes has room for
 
   std::span<const Extent> SourcesOf(const Step& step) const {
     return std::span(sources).subspan(step.first_source, step.source_count);

@@ -19,9 +19,11 @@ class ScheduleBuilder {
   static constexpr Index kNone = UINT32_MAX;
   using Dependencies = std::span<const Index>;
 
-  ScheduleBuilder(uint64_t count, uint64_t scratch_count) {
+  ScheduleBuilder(uint64_t count, uint64_t scratch_count,
+                  uint64_t code_count = 0) {
     schedule_.count = count;
     schedule_.scratch_count = scratch_count;
+    schedule_.code_count = code_count;
   }
 
   Index Send(Rank peer, uint32_t message, Extent source, Dependencies after) {
@@ -46,6 +48,16 @@ class ScheduleBuilder {
   Index Copy(Extent target, Extent source, Dependencies after) {
     return Add({.kind = StepKind::kCopy, .target = target},
                std::span(&source, 1), after);
+  }
+
+  Index Encode(Extent code, Extent source, Dependencies after) {
+    return Add({.kind = StepKind::kEncode, .target = code},
+               std::span(&source, 1), after);
+  }
+  Index Decode(Extent target, std::span<const Extent> codes, bool final,
+               Dependencies after) {
+    return Add({.kind = StepKind::kDecode, .final = final, .target = target},
+               codes, after);
   }
 
   Schedule Take() { return std::move(schedule_); }

@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 #include "collective/all_gather.h"
+#include "collective/coded_hierarchical.h"
+#include "collective/coded_sharded.h"
 #include "collective/hierarchical.h"
 #include "collective/reduce_scatter.h"
 #include "collective/ring.h"
@@ -15,6 +17,7 @@ ScheduleCache::ScheduleCache(const Topology& topology, Rank self,
 
 size_t ScheduleCache::HashShape::operator()(const Shape& shape) const {
   const uint64_t kind = static_cast<uint64_t>(shape.collective) << 8 |
+                        (shape.coded ? 0x80U : 0U) |
                         static_cast<uint64_t>(shape.algorithm);
   const uint64_t root = static_cast<uint32_t>(shape.root);
   uint64_t hash = (shape.count * 0x9e3779b97f4a7c15u) ^ (root << 16 | kind);
@@ -54,12 +57,17 @@ Schedule ScheduleCache::Build(const Shape& shape) const {
     case Algorithm::kRing:
       return BuildRingAllReduce(shape.count, topology_, self_);
     case Algorithm::kSharded:
-      return BuildShardedAllReduce(shape.count, topology_, shape.shares, self_);
+      return shape.coded ? BuildCodedShardedAllReduce(shape.count, topology_,
+                                                      shape.shares, self_)
+                         : BuildShardedAllReduce(shape.count, topology_,
+                                                 shape.shares, self_);
     case Algorithm::kHierarchical:
     case Algorithm::kAuto:
       break;
   }
-  return BuildHierarchicalAllReduce(shape.count, topology_, self_);
+  return shape.coded
+             ? BuildCodedHierarchicalAllReduce(shape.count, topology_, self_)
+             : BuildHierarchicalAllReduce(shape.count, topology_, self_);
 }
 
 void ScheduleCache::MakeRoom() {

@@ -19,6 +19,7 @@
 #include <optional>
 #include <vector>
 
+#include "collective/codecs.h"
 #include "collective/operation.h"
 #include "collective/operation_plan.h"
 #include "collective/rate_planner.h"
@@ -48,6 +49,7 @@ struct RunnerConfig {
   Rank self = 0;
   Algorithm algorithm = Algorithm::kAuto;  ///< of all-reduces and barriers
   SegmentOptions segments;
+  CodecSpec codec;  ///< of what all-reduces send between sites
 };
 
 class ScheduleRunner final : private Pollable,
@@ -72,9 +74,9 @@ class ScheduleRunner final : private Pollable,
   /// of the topology. All ranks have to change between the same operations.
   void SetShares(const SiteShares& shares);
   /// What an all-reduce would use now.
-  Result<Algorithm> AlgorithmFor(uint64_t count, size_t element_size) const {
-    return SelectAlgorithm(config_.algorithm, count, element_size,
-                           planner_.topology(), shares_, config_.segments);
+  Result<Algorithm> AlgorithmFor(const OperationCall& call) const {
+    return SelectAlgorithm(config_.algorithm, call.count, SizeOf(call.type),
+                           planner_.topology(), shares_, SegmentsOf(call));
   }
   /// By which sharded all-reduces are cut that begin now.
   const SiteShares& shares() const { return shares_; }
@@ -126,9 +128,10 @@ class ScheduleRunner final : private Pollable,
     Fingerprint fingerprint;
     size_t element_size = 1;
     OperationPlan plan;
-    uint64_t launched = 0;  ///< segments
-    uint64_t ended = 0;     ///< segments
-    uint64_t lent = 0;      ///< messages that connections hold
+    const Codec* codec = nullptr;  ///< if the plan is coded
+    uint64_t launched = 0;         ///< segments
+    uint64_t ended = 0;            ///< segments
+    uint64_t lent = 0;             ///< messages that connections hold
     Status failure;
     bool cancelled = false;          ///< the failure has been acted upon
     std::vector<Segment*> segments;  ///< in flight
@@ -137,6 +140,7 @@ class ScheduleRunner final : private Pollable,
     bool valid = false;
     uint64_t count = 0;
     size_t element_size = 0;
+    double code_share = 1;
     OperationPlan plan;
   };
 
@@ -160,6 +164,7 @@ class ScheduleRunner final : private Pollable,
   void Begin(Operation& operation);
   void Ask();
   void UseRates();
+  SegmentOptions SegmentsOf(const OperationCall& call) const;
   Status Prepare(Run& run);
   Result<OperationPlan> PlanBlocks(const OperationCall& call) const;
   Result<OperationPlan> PlanVector(const OperationCall& call);
@@ -174,6 +179,9 @@ class ScheduleRunner final : private Pollable,
   void SendStep(Segment& segment, const Step& step, uint32_t index);
   void RecvStep(Segment& segment, const Step& step, uint32_t index);
   void ReduceStep(Segment& segment, const Step& step);
+  void EncodeStep(Segment& segment, const Step& step, uint32_t index);
+  bool DecodeStep(Segment& segment, const Step& step);
+  uint64_t SeedOf(const Segment& segment, uint32_t step) const;
   void StepDone(Segment& segment, uint32_t step);
   void MessageBack(Segment& segment, uint32_t step, const Status& status);
   void RetireSegments();
@@ -188,12 +196,16 @@ class ScheduleRunner final : private Pollable,
   Run* Find(uint64_t sequence) const;
   Connection& Peer(Rank rank);
   uint8_t* At(const Segment& segment, const Extent& extent) const;
+  size_t BytesOf(const Run& run, const Extent& extent) const;
+  static size_t CodesBegin(const Run& run, const Schedule& schedule);
+  static size_t ScratchOf(const Run& run, const Schedule& schedule);
   template <typename T>
   static T* Take(std::vector<std::unique_ptr<T>>* pool, std::vector<T*>* idle);
 
   const Topology& topology_;
   PeerDirectory& peers_;
   const RunnerConfig config_;
+  const Codecs codecs_;
   RatePlanner planner_;
   SiteShares shares_;  ///< of sharded all-reduces that begin
   OperationTable* own_operations_;
@@ -221,6 +233,7 @@ class ScheduleRunner final : private Pollable,
   size_t next_ready_ = 0;
   std::vector<Segment*> ended_;
   std::vector<const void*> operands_;
+  std::vector<const uint8_t*> decoded_;
 
   std::vector<Connection*> by_rank_;
   std::vector<Connection*> attached_;

@@ -7,6 +7,8 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "collective/carriers.h"
+#include "collective/coded_hierarchical.h"
+#include "collective/coded_sharded.h"
 #include "collective/cost.h"
 #include "collective/hierarchical.h"
 #include "collective/ring.h"
@@ -52,8 +54,10 @@ class Planner {
     if (!options_.segment_size) elements = Even(elements);
     elements = std::min(elements, count_);
 
-    SegmentPlan plan = {
-        .count = count_, .segment_elements = elements, .shares = needs_.shares};
+    SegmentPlan plan = {.count = count_,
+                        .segment_elements = elements,
+                        .shares = needs_.shares,
+                        .code_share = needs_.code_share};
     if (elements > 0) plan.segments = CeilDivide(count_, elements);
     const uint64_t fit = FitAtATime(elements);
     plan.in_flight = std::min({plan.segments, fit, kMaxSegmentsInFlight});
@@ -129,17 +133,32 @@ bool IsWindowKnown(const Topology& topology, const SiteShares& shares) {
 
 }  // namespace
 
+bool CanBeCoded(Algorithm algorithm, uint64_t count, const Topology& topology) {
+  return algorithm != Algorithm::kRing && count > 0 &&
+         topology.site_count() > 1;
+}
+
 SegmentNeeds NeedsOf(Algorithm algorithm, const Topology& topology,
-                     const SiteShares& shares) {
+                     const SiteShares& shares, double code_share) {
   if (algorithm == Algorithm::kRing) {
     const auto all = static_cast<uint64_t>(topology.size());
     return {all, all, WithoutShares<RingScratch>};
   }
   const OwnerCounts owners = CountOwners(topology);
+  const bool coded = code_share < 1;
   if (algorithm == Algorithm::kSharded) {
-    return {owners.least, owners.most, ShardedScratch, shares, kShardedDepth};
+    return {owners.least,
+            owners.most,
+            coded ? CodedShardedScratch : ShardedScratch,
+            shares,
+            kShardedDepth,
+            code_share};
   }
-  return {owners.least, owners.most, WithoutShares<HierarchicalScratch>};
+  SegmentNeeds needs = {owners.least, owners.most};
+  needs.scratch = coded ? WithoutShares<CodedHierarchicalScratch>
+                        : WithoutShares<HierarchicalScratch>;
+  needs.code_share = code_share;
+  return needs;
 }
 
 Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
@@ -154,9 +173,11 @@ Result<SegmentPlan> PlanSegments(uint64_t count, size_t element_size,
                                  const Topology& topology, Algorithm algorithm,
                                  const SiteShares& shares,
                                  const SegmentOptions& options) {
-  Result<SegmentPlan> plan =
-      PlanSegments(count, element_size, topology,
-                   NeedsOf(algorithm, topology, shares), options);
+  Result<SegmentPlan> plan = PlanSegments(
+      count, element_size, topology,
+      NeedsOf(algorithm, topology, shares,
+              CanBeCoded(algorithm, count, topology) ? options.code_share : 1),
+      options);
   if (plan.ok() && algorithm == Algorithm::kSharded &&
       plan->segment_elements > 0 && IsWindowKnown(topology, shares)) {
     plan->in_flight = std::min(plan->in_flight,

@@ -27,6 +27,9 @@ inline constexpr uint64_t kMaxSegmentsInFlight = 256;
 struct SegmentOptions {
   std::optional<uint64_t> segment_size;            ///< bytes
   uint64_t scratch_size = Options().scratch_size;  ///< bytes, per collective
+  /// Of a vector's bytes, what crosses between sites: less than 1 where a codec
+  /// encodes it.
+  double code_share = 1;
 };
 
 struct SegmentPlan {
@@ -34,8 +37,10 @@ struct SegmentPlan {
   uint64_t segment_elements = 0;  ///< in every segment but the last
   uint64_t segments = 1;
   uint64_t in_flight = 1;
-  SiteShares shares{};  ///< by which kSharded cuts a segment; else none
+  SiteShares shares{};    ///< by which kSharded cuts a segment; else none
+  double code_share = 1;  ///< as in SegmentOptions; 1: nothing is encoded
 
+  bool coded() const { return code_share < 1; }
   uint64_t Offset(uint64_t segment) const { return segment * segment_elements; }
   /// Elements in a segment; the last one may have fewer.
   uint64_t CountOf(uint64_t segment) const {
@@ -55,12 +60,17 @@ struct SegmentNeeds {
   SiteShares shares{};
   /// Segments of a vector whose parts are neither too short nor too long.
   uint64_t depth = 16;
+  double code_share = 1;  ///< as in SegmentOptions
 };
 
+/// Whether an all-reduce can encode what crosses between sites: there are
+/// some, there is something, and the ring encodes nothing.
+bool CanBeCoded(Algorithm algorithm, uint64_t count, const Topology& topology);
+
 /// Those of an all-reduce. kSharded needs shares for the topology's sites;
-/// others have no use for them.
+/// others have no use for them. Encoded, if `code_share` is below 1.
 SegmentNeeds NeedsOf(Algorithm algorithm, const Topology& topology,
-                     const SiteShares& shares);
+                     const SiteShares& shares, double code_share = 1);
 
 /// The plan for `count` elements of `element_size` bytes.
 ///

@@ -162,16 +162,6 @@ class ShardedBuilder {
   std::vector<Index> complete_;               // all totals of the part
 };
 
-// At least the cells of any part of a site.
-uint64_t MostCells(const Topology& topology, SiteIndex site) {
-  const uint64_t owners = OwnersOf(topology, site).size();
-  uint64_t cells = 1;
-  for (SiteIndex other = 0; other < topology.site_count(); ++other) {
-    if (other != site) cells += OwnersOf(topology, other).size() / owners + 1;
-  }
-  return cells;
-}
-
 }  // namespace
 
 Schedule BuildShardedAllReduce(uint64_t count, const Topology& topology,

@@ -164,7 +164,10 @@ class Simulator {
   }
   double BytesOf(const Task& task) const {
     const Extent& source = schedules_[task.rank].SourcesOf(StepOf(task))[0];
-    return static_cast<double>(source.count) * element_size_;
+    const bool code =
+        source.space == Space::kCodes && StepOf(task).kind == StepKind::kSend;
+    return static_cast<double>(source.count) * element_size_ *
+           (code ? parameters_.code_share : 1);
   }
 
   // partners_[r][i]: the receive that takes rank r's send, step i.

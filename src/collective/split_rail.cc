@@ -21,6 +21,15 @@ std::span<const Rank> OwnersOf(const Topology& topology, SiteIndex site) {
                                     : topology.WanRanksOf(site);
 }
 
+uint64_t MostCells(const Topology& topology, SiteIndex site) {
+  const uint64_t owners = OwnersOf(topology, site).size();
+  uint64_t cells = 1;
+  for (SiteIndex other = 0; other < topology.site_count(); ++other) {
+    if (other != site) cells += OwnersOf(topology, other).size() / owners + 1;
+  }
+  return cells;
+}
+
 SplitRail::SplitRail(uint64_t count, const Topology& topology, Rank self)
     : topology_(topology),
       count_(count),

@@ -30,6 +30,9 @@ namespace longhaul {
 /// access, or all ranks if there is one site.
 std::span<const Rank> OwnersOf(const Topology& topology, SiteIndex site);
 
+/// At least the cells of any part of a site.
+uint64_t MostCells(const Topology& topology, SiteIndex site);
+
 /// One rank's side of it.
 class SplitRail {
  public:

@@ -81,7 +81,7 @@ class Play {
   using Known = std::span<uint64_t>;
 
   struct State {
-    std::vector<Id> memory[3];      // by Space
+    std::vector<Id> memory[4];      // by Space
     std::vector<uint32_t> missing;  // dependencies not complete, by step
     Successors successors;
     std::vector<uint64_t> known;  // words_ by step
@@ -100,6 +100,7 @@ class Play {
     }
     state.memory[1].assign(schedule.count, Expressions::kNothing);
     state.memory[2].assign(schedule.scratch_count, Expressions::kNothing);
+    state.memory[3].assign(schedule.code_count, Expressions::kNothing);
     state.successors = SuccessorsOf(schedule);
     state.known.assign(n * words_, 0);
     for (size_t i = 0; i < n; ++i) {
@@ -126,7 +127,9 @@ class Play {
     const Step& step = StepAt(place);
     switch (step.kind) {
       case StepKind::kReduce:
-      case StepKind::kCopy: {
+      case StepKind::kCopy:
+      case StepKind::kEncode:
+      case StepKind::kDecode: {
         Status s = Compute(place);
         if (s.ok()) Complete(place);
         return s;
@@ -149,7 +152,9 @@ class Play {
       for (const Extent& source : schedules_[place.rank].SourcesOf(step)) {
         operands[i++] = At(place.rank, source)[e];
       }
-      const Id sum = expressions_.Add(operands, step.final);
+      const Id sum = step.kind == StepKind::kEncode
+                         ? expressions_.Code(operands[0])
+                         : expressions_.Add(operands, step.final);
       if (sum == Expressions::kNothing) {
         return Bad(Where(place) + ": " + expressions_.fault());
       }

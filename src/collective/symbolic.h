@@ -22,7 +22,8 @@ namespace longhaul {
 ///    ranks with WAN access exchange messages between sites;
 ///  - every element of every output is one contribution of each rank's element
 ///    of that index, made final once, by the same expression on every rank:
-///    equal operands in an equal order, hence equal bits;
+///    equal operands in an equal order, hence equal bits; what was encoded on
+///    the way is another operand than what was not;
 ///  - whatever the count, no rank is done before every rank has started.
 ///
 /// kInvalidArgument says what does not hold, where. Time and memory grow with

@@ -22,6 +22,10 @@ const char* NameOf(StepKind kind) {
       return "reduce";
     case StepKind::kCopy:
       return "copy";
+    case StepKind::kEncode:
+      return "encode";
+    case StepKind::kDecode:
+      return "decode";
   }
   return "?";
 }
@@ -30,12 +34,20 @@ bool Moves(StepKind kind) {
   return kind == StepKind::kSend || kind == StepKind::kRecv;
 }
 
-// In place, input and output are one memory; scratch is the other.
-bool InScratch(const Extent& extent) { return extent.space == Space::kScratch; }
+bool IsCode(const Extent& extent) { return extent.space == Space::kCodes; }
+
+// In place, input and output are one memory.
+Space MemoryOf(const Extent& extent) {
+  return extent.space == Space::kInput ? Space::kOutput : extent.space;
+}
 
 bool Touch(const Extent& a, const Extent& b) {
-  return InScratch(a) == InScratch(b) && a.offset < b.offset + b.count &&
+  return MemoryOf(a) == MemoryOf(b) && a.offset < b.offset + b.count &&
          b.offset < a.offset + a.count;
+}
+
+bool TouchInPart(const Extent& a, const Extent& b) {
+  return Touch(a, b) && (a.offset != b.offset || a.count != b.count);
 }
 
 class Validator {
@@ -49,6 +61,7 @@ class Validator {
       Status s = CheckTables(i, step);
       if (s.ok()) s = CheckOperands(i, step);
       if (s.ok()) s = CheckExtents(i, step);
+      if (s.ok()) s = CheckCodes(i, step);
       if (!s.ok()) return s;
     }
     Status s = CheckMessages();
@@ -86,19 +99,30 @@ class Validator {
       return Bad(i, Text("its peer is %d", step.peer));
     }
     const uint32_t n = step.source_count;
-    const bool good_count = step.kind == StepKind::kRecv     ? n == 0
-                            : step.kind == StepKind::kReduce ? n >= 1
-                                                             : n == 1;
+    const bool adds =
+        step.kind == StepKind::kReduce || step.kind == StepKind::kDecode;
+    const bool good_count = step.kind == StepKind::kRecv ? n == 0
+                            : adds                       ? n >= 1
+                                                         : n == 1;
     if (!good_count) return Bad(i, Text("it has %u sources", n));
-    if (step.final && step.kind != StepKind::kReduce) {
-      return Bad(i, "only a reduce is final");
-    }
+    if (step.final && !adds) return Bad(i, "only sums are final");
     return {};
   }
 
+  uint64_t LimitOf(Space space) const {
+    switch (space) {
+      case Space::kScratch:
+        return schedule_.scratch_count;
+      case Space::kCodes:
+        return schedule_.code_count;
+      case Space::kInput:
+      case Space::kOutput:
+        break;
+    }
+    return schedule_.count;
+  }
   bool Fits(const Extent& extent) const {
-    const uint64_t limit =
-        InScratch(extent) ? schedule_.scratch_count : schedule_.count;
+    const uint64_t limit = LimitOf(extent.space);
     return extent.offset <= limit && extent.count <= limit - extent.offset;
   }
 
@@ -119,6 +143,28 @@ class Validator {
       }
     }
     return {};
+  }
+
+  // Codes are made by encode and receive, and read by decode and send.
+  Status CheckCodes(uint32_t i, const Step& step) const {
+    const bool decodes = step.kind == StepKind::kDecode;
+    for (const Extent& source : schedule_.SourcesOf(step)) {
+      if (IsCode(source) ? !decodes && step.kind != StepKind::kSend : decodes) {
+        return Bad(i, decodes ? "decodes what is no code" : "reads a code");
+      }
+      if (!CodeIsWhole(source)) return Bad(i, "a source is no whole code");
+    }
+    if (step.kind == StepKind::kSend) return {};
+    const bool encodes = step.kind == StepKind::kEncode;
+    if (IsCode(step.target) ? !encodes && step.kind != StepKind::kRecv
+                            : encodes) {
+      return Bad(i, encodes ? "encodes into what is no code" : "writes a code");
+    }
+    if (!CodeIsWhole(step.target)) return Bad(i, "its target is no whole code");
+    return {};
+  }
+  bool CodeIsWhole(const Extent& extent) const {
+    return !IsCode(extent) || extent.offset % kCodeGrain == 0;
   }
 
   Status CheckMessages() const {
@@ -190,8 +236,8 @@ class Validator {
       }
     }
     std::sort(all.begin(), all.end(), [](const Access& a, const Access& b) {
-      return std::tuple(InScratch(a.extent), a.extent.offset, a.step) <
-             std::tuple(InScratch(b.extent), b.extent.offset, b.step);
+      return std::tuple(MemoryOf(a.extent), a.extent.offset, a.step) <
+             std::tuple(MemoryOf(b.extent), b.extent.offset, b.step);
     });
     return all;
   }
@@ -203,6 +249,10 @@ class Validator {
       for (size_t j = i + 1;
            j < all.size() && Touch(all[i].extent, all[j].extent); ++j) {
         const auto [a, b] = std::minmax(all[i].step, all[j].step);
+        if (IsCode(all[i].extent) &&
+            TouchInPart(all[i].extent, all[j].extent)) {
+          return Bad(b, Text("touches a code of step %u in part", a));
+        }
         if (!Race(all[i], all[j])) continue;
         if (!Before(a, b)) {
           return Bad(

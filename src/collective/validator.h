@@ -13,7 +13,9 @@ namespace longhaul {
 /// Of rank `self` of `size`: kinds have the operands they need, all of one
 /// length; indices and extents are in range; only output and scratch are
 /// written; dependencies come before their step; a peer's message number is
-/// used once each way; a target is a source's memory or does not touch it.
+/// used once each way; a target is a source's memory or does not touch it;
+/// codes are made, sent, received and decoded, and nothing else is done with
+/// them, and each of them always as a whole.
 ///
 /// And no race: of any two steps that touch the same memory, one writing, one
 /// comes after the other by dependencies alone, with input and output taken as

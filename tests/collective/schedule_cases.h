@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "collective/coded_hierarchical.h"
+#include "collective/coded_sharded.h"
 #include "collective/hierarchical.h"
 #include "collective/ring.h"
 #include "collective/schedule.h"
@@ -81,6 +83,20 @@ inline std::vector<Schedule> BuildAllSharded(uint64_t count,
   std::vector<Schedule> all;
   for (Rank rank = 0; rank < topology.size(); ++rank) {
     all.push_back(BuildShardedAllReduce(count, topology, shares, rank));
+  }
+  return all;
+}
+
+/// Every rank's schedule with codes between sites; not kRing.
+inline std::vector<Schedule> BuildAllCoded(Algorithm algorithm, uint64_t count,
+                                           const Topology& topology,
+                                           const SiteShares& shares) {
+  std::vector<Schedule> all;
+  for (Rank rank = 0; rank < topology.size(); ++rank) {
+    all.push_back(
+        algorithm == Algorithm::kSharded
+            ? BuildCodedShardedAllReduce(count, topology, shares, rank)
+            : BuildCodedHierarchicalAllReduce(count, topology, rank));
   }
   return all;
 }

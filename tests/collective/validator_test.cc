@@ -120,7 +120,7 @@ TEST_F(ValidatorTest, OperandsFitTheKind) {
   ExpectFault("it has 2 sources");
   Add().kind = StepKind::kReduce;
   Send().final = true;
-  ExpectFault("only a reduce is final");
+  ExpectFault("only sums are final");
 }
 
 TEST_F(ValidatorTest, MessageNumbersAreUsedOnce) {
@@ -129,6 +129,77 @@ TEST_F(ValidatorTest, MessageNumbersAreUsedOnce) {
   builder.Send(1, 7, kInput, {});
   EXPECT_THAT(ValidateSchedule(builder.Take(), 0, 2).text(),
               HasSubstr("same peer and message number"));
+}
+
+// Rank 0 of 2: encodes its input, sends the code, receives another, adds both.
+class CodeValidatorTest : public ::testing::Test {
+ protected:
+  static constexpr Extent kOwn{Space::kCodes, 0, 4};
+  static constexpr Extent kOther{Space::kCodes, kCodeGrain, 4};
+
+  CodeValidatorTest() {
+    ScheduleBuilder builder(4, 4, 2 * kCodeGrain);
+    const uint32_t received = builder.Recv(1, 0, kOther, {});
+    const uint32_t encoded = builder.Encode(kOwn, kInput, {});
+    builder.Send(1, 0, kOwn, std::array{encoded});
+    builder.Decode(kOutput, std::array{kOwn, kOther}, true,
+                   std::array{received, encoded});
+    schedule_ = builder.Take();
+  }
+  void ExpectFault(const char* text) const {
+    const Status s = ValidateSchedule(schedule_, 0, 2);
+    EXPECT_EQ(s.code(), StatusCode::kInvalidArgument);
+    EXPECT_THAT(s.text(), HasSubstr(text));
+  }
+  Step& Encode() { return schedule_.steps[1]; }
+  Step& Decode() { return schedule_.steps[3]; }
+  Extent& SourceOf(const Step& step) {
+    return schedule_.sources[step.first_source];
+  }
+
+  Schedule schedule_;
+};
+
+TEST_F(CodeValidatorTest, GoodScheduleIsValid) {
+  EXPECT_TRUE(ValidateSchedule(schedule_, 0, 2).ok());
+}
+
+TEST_F(CodeValidatorTest, CodesAreNotAdded) {
+  Decode().kind = StepKind::kReduce;
+  ExpectFault("reads a code");
+}
+
+TEST_F(CodeValidatorTest, OnlyCodesAreDecoded) {
+  SourceOf(Decode()) = kScratch;
+  ExpectFault("decodes what is no code");
+}
+
+TEST_F(CodeValidatorTest, CodesAreEncodedInto) {
+  Encode().target = kScratch;
+  ExpectFault("encodes into what is no code");
+}
+
+TEST_F(CodeValidatorTest, ACodeBeginsAtTheGrain) {
+  Encode().target.offset = 1;
+  ExpectFault("its target is no whole code");
+}
+
+TEST_F(CodeValidatorTest, ACodeIsNotReadInPart) {
+  SourceOf(Decode()).count = 3;
+  schedule_.sources[Decode().first_source + 1].count = 3;
+  Decode().target.count = 3;
+  ExpectFault("touches a code of step 1 in part");
+}
+
+TEST_F(CodeValidatorTest, ACodeBeyondTheRoomIsRefused) {
+  schedule_.code_count = kCodeGrain;
+  ExpectFault("out of range");
+}
+
+TEST_F(CodeValidatorTest, DecodingBeforeTheReceiveIsARace) {
+  ++Decode().first_dependency;
+  --Decode().dependency_count;
+  ExpectFault("touches the same memory as step 0");
 }
 
 }  // namespace

@@ -33,6 +33,10 @@ struct SimJobConfig {
   int wan_flows = 1;  ///< per path
   Algorithm algorithm = Algorithm::kAuto;
   SegmentOptions segments;
+  CodecSpec codec;
+  /// Of one rank alone, if that is not -1, another one.
+  Rank odd_rank = -1;
+  CodecSpec odd_codec{};
   Duration timeout = 10 * kSecond;
   /// How long a connection between sites waits for its flows to be opened
   /// again; 0: they are not.
@@ -57,6 +61,7 @@ class SimJob {
       runner.self = r;
       runner.algorithm = config_.algorithm;
       runner.segments = config_.segments;
+      runner.codec = r == config_.odd_rank ? config_.odd_codec : config_.codec;
       runners_.push_back(std::make_unique<ScheduleRunner>(
           engine(r), topology_, *directories_[Index(r)], runner));
       tables_.push_back(new OperationTable(runners_.back().get()));

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/text.h"
+#include "collective/codecs.h"
 #include "command/info.h"
 #include "command/nccl_conf.h"
 #include "doctor/checks.h"
@@ -107,13 +108,18 @@ int RunDoctor(const DoctorRequest& request, const char* const* environment) {
                      : kExitOk);
 }
 
-// What is said of segments in the environment counts here too.
+// What is said of segments and codecs in the environment counts here too.
 int RunPlan(const PlanRequest& request, const char* const* environment) {
   const Result<Options> options = Options::FromEnvironment(environment);
   if (!options.ok()) return Complain("plan", options.status());
   plan::Job job = request.job;
   job.segments.segment_size = options->segment_size;
   job.segments.scratch_size = options->scratch_size;
+  const Codecs codecs(options->compress);
+  if (const Codec* codec = codecs.For(job.type, ReduceOp::kSum)) {
+    job.codec = codecs.spec();
+    job.segments.code_share = job.cost.code_share = CodeShare(*codec);
+  }
   const Result<TopologyFile> file = TopologyFile::Read(request.topology);
   if (!file.ok()) return Complain("plan", file.status());
   const Result<Topology> topology = plan::TopologyFor(*file, job);

@@ -105,7 +105,8 @@ constexpr const char* kPlanEpilogue =
     R"(How many ranks there are: a site has as many hosts as its list has exact names, or
 what --hosts says, or one; each has --ranks-per-host ranks. Rates and delays that
 the file does not state are assumed, 1 Gbit/s and 25 ms one way, and marked so.
-LONGHAUL_SEGMENT_SIZE and LONGHAUL_SCRATCH_SIZE count as they would in a job.
+LONGHAUL_SEGMENT_SIZE, LONGHAUL_SCRATCH_SIZE and LONGHAUL_COMPRESS count as they would
+in a job.
 
 Times are those of lines that are idle, free of loss and at their rate from the
 first byte on; --simulate plays each schedule step by step on a model of cards

@@ -4,6 +4,8 @@
 #include <cinttypes>
 
 #include "base/text.h"
+#include "collective/coded_hierarchical.h"
+#include "collective/coded_sharded.h"
 #include "collective/hierarchical.h"
 #include "collective/ring.h"
 #include "collective/schedule.h"
@@ -43,17 +45,21 @@ std::vector<std::string> HostsOf(const TopologyFile::Site& site,
 Schedule Build(const Candidate& candidate, const Topology& topology,
                Rank rank) {
   const uint64_t count = candidate.segments.segment_elements;
+  const bool coded = candidate.segments.coded();
   switch (candidate.algorithm) {
     case Algorithm::kRing:
       return BuildRingAllReduce(count, topology, rank);
     case Algorithm::kSharded:
-      return BuildShardedAllReduce(count, topology, candidate.segments.shares,
-                                   rank);
+      return coded ? BuildCodedShardedAllReduce(count, topology,
+                                                candidate.segments.shares, rank)
+                   : BuildShardedAllReduce(count, topology,
+                                           candidate.segments.shares, rank);
     case Algorithm::kHierarchical:
     case Algorithm::kAuto:
       break;
   }
-  return BuildHierarchicalAllReduce(count, topology, rank);
+  return coded ? BuildCodedHierarchicalAllReduce(count, topology, rank)
+               : BuildHierarchicalAllReduce(count, topology, rank);
 }
 
 std::optional<double> SimulatedSeconds(const Candidate& candidate,
@@ -133,7 +139,9 @@ Result<Choice> ChooseFor(uint64_t bytes, const Topology& topology,
   }
   Choice choice;
   choice.bytes = bytes;
-  choice.bound = LowerBound(bytes, topology, job.cost);
+  CostParameters coded = job.cost;
+  coded.goodput /= job.cost.code_share;
+  choice.bound = LowerBound(bytes, topology, coded);
   for (const Algorithm algorithm :
        {Algorithm::kHierarchical, Algorithm::kSharded, Algorithm::kRing}) {
     choice.candidates.push_back(

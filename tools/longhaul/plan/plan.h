@@ -32,6 +32,7 @@ struct Job {
   std::map<std::string, int> hosts;  ///< by site, where stated
   DataType type = DataType::kFloat32;
   SegmentOptions segments;
+  CodecSpec codec{};  ///< between sites; of the segments' and costs' share
   CostParameters cost;
   bool simulate = false;  ///< prices schedules by Simulate as well
 };

@@ -222,6 +222,11 @@ std::string PlanText(const std::string& name, const TopologyFile& file,
            topology.size() == 1 ? "" : "s");
   text += SitesText(file, topology, shares);
   if (topology.site_count() > 1) text += "\n" + LinesText(topology);
+  if (job.codec.id != CodecId::kNone) {
+    text +=
+        Text("\nBetween sites %s, 1/%.2f of the bytes; the ring has none.\n",
+             job.codec.ToString().c_str(), 1 / job.cost.code_share);
+  }
   for (const Choice& choice : choices) text += ChoiceText(choice, job);
   return text;
 }
@@ -232,6 +237,7 @@ std::string PlanJson(const std::string& name, const TopologyFile& file,
   nlohmann::json json = {{"topology", name},
                          {"type", NameOf(job.type)},
                          {"goodput", job.cost.goodput},
+                         {"codec", job.codec.ToString()},
                          {"sites", nlohmann::json::array()},
                          {"lines", LinesJson(topology)},
                          {"sizes", nlohmann::json::array()}};

@@ -1,0 +1,1 @@
+"""All-reduces that are encoded between sites, over emulated long-haul lines."""

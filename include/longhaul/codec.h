@@ -1,0 +1,71 @@
+// How a vector is encoded where it crosses the WAN: a codec and its parameters,
+// as a value, from text and back.
+//
+//   bf16                               f32 cast to bf16
+//   int8                               blocks of 64 elements, one scale each
+//   int4:block=32,rounding=stochastic
+//
+//   Result<CodecSpec> spec = CodecSpec::Parse("int8:block=128");
+//   if (!spec.ok()) ...                // names the word and what is accepted
+//
+// All codecs but kNone lose precision; docs/adr/0012-codecs.md says how much.
+//
+// Plain values; thread-compatible.
+#pragma once
+
+#include <longhaul/status.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace longhaul {
+
+/// The values appear on the wire (docs/wire_format.md).
+enum class CodecId : uint8_t {
+  kNone = 0,  ///< the elements as they are
+  kBf16 = 1,  ///< f32 cast to bf16
+  kF16 = 2,   ///< f32 cast to f16; from 65520 on, infinity
+  kInt8 = 3,  ///< blocks with a scale each, elements from -127 to 127
+  kInt4 = 4,  ///< blocks with a scale each, elements from -7 to 7
+};
+
+/// How an element that lies between two codes is rounded.
+enum class CodecRounding : uint8_t {
+  kNearest = 0,     ///< to the nearer code; ties to the even one
+  kStochastic = 1,  ///< up or down by chance, right on average
+};
+
+struct CodecSpec {
+  static constexpr uint16_t kLeastBlock = 32;
+  static constexpr uint16_t kLargestBlock = 256;
+
+  CodecId id = CodecId::kNone;
+  CodecRounding rounding = CodecRounding::kNearest;  ///< kInt8 and kInt4
+  uint16_t block = 0;  ///< elements, a power of two; 0 without blocks
+
+  /// The codec with its default parameters: blocks of 64 (kInt8) or 32 (kInt4)
+  /// elements, the shortest that give 3.85 and 7 bytes of f32 per byte sent.
+  static CodecSpec Of(CodecId id) noexcept;
+
+  /// A name, and behind a colon parameters separated by commas; case and blanks
+  /// do not matter. kInvalidArgument says what is accepted.
+  static Result<CodecSpec> Parse(std::string_view text);
+  /// The shortest text that Parse turns into this value.
+  std::string ToString() const;
+
+  /// Whether the parameters fit the codec, as those from Of and Parse do.
+  bool Valid() const noexcept;
+  /// All of it in 64 bits, the same on every machine: different values give
+  /// different words. For fingerprints.
+  uint64_t Word() const noexcept;
+
+  bool operator==(const CodecSpec&) const = default;
+};
+
+/// "none", "bf16", ...
+const char* NameOf(CodecId id) noexcept;
+/// "nearest" or "stochastic".
+const char* NameOf(CodecRounding rounding) noexcept;
+
+}  // namespace longhaul

@@ -1,0 +1,175 @@
+#include "codec/codec.h"
+
+#include <cstring>
+#include <string>
+
+#include "base/check.h"
+#include "codec/dispatch.h"
+#include "compute/float_mode.h"
+
+namespace longhaul {
+namespace {
+
+constexpr size_t kScaleBytes = 2;
+
+bool IsCast(CodecId id) { return id == CodecId::kBf16 || id == CodecId::kF16; }
+
+bool IsShortFloat(DataType type) {
+  return type == DataType::kFloat16 || type == DataType::kBfloat16;
+}
+
+bool IsFloat(DataType type) {
+  return type == DataType::kFloat32 || IsShortFloat(type);
+}
+
+bool Takes(CodecId id, DataType type) {
+  if (id == CodecId::kNone) return true;
+  return IsCast(id) ? type == DataType::kFloat32 : IsFloat(type);
+}
+
+// The row of the kernels' tables, of a type that IsFloat.
+CodecKernels::Type RowOf(DataType type) {
+  if (type == DataType::kFloat16) return CodecKernels::kF16;
+  if (type == DataType::kBfloat16) return CodecKernels::kBf16;
+  return CodecKernels::kF32;
+}
+
+// Of what a codec without blocks sends.
+DataType WireType(CodecId id, DataType type) {
+  if (id == CodecId::kBf16) return DataType::kBfloat16;
+  if (id == CodecId::kF16) return DataType::kFloat16;
+  return type;
+}
+
+CodecKernels::Bits BitsOf(CodecId id) {
+  return id == CodecId::kInt8 ? CodecKernels::kEight : CodecKernels::kFour;
+}
+
+// The codes of `count` elements of one block (block_quant.inl).
+size_t CodeBytes(CodecId id, size_t count) {
+  if (id == CodecId::kInt8) return count;
+  const size_t rest = count % 32;
+  return count / 32 * 16 + (rest < 16 ? rest : 16);
+}
+
+}  // namespace
+
+enum class Codec::Sink : uint8_t { kElements, kF32, kAdd };
+
+Result<Codec> Codec::Create(const CodecSpec& spec, DataType type) {
+  return Create(spec, type, *AvailableCodecKernels().back());
+}
+
+Result<Codec> Codec::Create(const CodecSpec& spec, DataType type,
+                            const CodecKernels& kernels) {
+  if (!spec.Valid()) {
+    return Status(
+        StatusCode::kInvalidArgument,
+        "codec: the parameters of " + spec.ToString() + " do not fit it");
+  }
+  if (!Takes(spec.id, type)) {
+    return Status(StatusCode::kUnsupported,
+                  std::string("codec: ") + NameOf(spec.id) +
+                      " does not encode " + NameOf(type) + ", only f32" +
+                      (IsCast(spec.id) ? "" : ", f16 and bf16"));
+  }
+  return Codec(spec, type, kernels);
+}
+
+size_t Codec::granule() const noexcept {
+  return spec_.block == 0 ? 1 : spec_.block;
+}
+
+size_t Codec::EncodedSize(size_t count) const noexcept {
+  if (spec_.block == 0) return count * SizeOf(WireType(spec_.id, type_));
+  const size_t whole = count / spec_.block;
+  const size_t rest = count % spec_.block;
+  return whole * (kScaleBytes + CodeBytes(spec_.id, spec_.block)) +
+         (rest == 0 ? 0 : kScaleBytes + CodeBytes(spec_.id, rest));
+}
+
+void Codec::EncodeBy(const void* source, size_t count, void* encoded,
+                     void* decoded, const CodecSeed& seed) const noexcept {
+  LH_DCHECK(seed.first_element % granule() == 0);
+  const size_t decodes = decoded != nullptr ? 1 : 0;
+  EncodeCall call{source, count, encoded, decoded, spec_.block, seed.seed, 0};
+  const DefaultFloatMode mode;
+  if (IsCast(spec_.id)) {
+    kernels_->narrow[RowOf(WireType(spec_.id, type_))][decodes](call);
+    return;
+  }
+  call.first_block = seed.first_element / spec_.block;
+  const size_t stochastic =
+      spec_.rounding == CodecRounding::kStochastic ? 1 : 0;
+  kernels_->quantise[BitsOf(spec_.id)][RowOf(type_)].by[stochastic][decodes](
+      call);
+}
+
+void Codec::Encode(const void* source, size_t count, void* encoded,
+                   const CodecSeed& seed) const noexcept {
+  if (count == 0) return;
+  if (spec_.id == CodecId::kNone) {
+    std::memcpy(encoded, source, count * SizeOf(type_));
+  } else {
+    EncodeBy(source, count, encoded, nullptr, seed);
+  }
+}
+
+void Codec::EncodeDecode(const void* source, size_t count, void* encoded,
+                         void* decoded, const CodecSeed& seed) const noexcept {
+  LH_DCHECK(IsFloat(type_));
+  if (count == 0) return;
+  if (spec_.id != CodecId::kNone) {
+    EncodeBy(source, count, encoded, decoded, seed);
+    return;
+  }
+  const size_t bytes = count * SizeOf(type_);
+  std::memcpy(encoded, source, bytes);
+  // From the copy: `decoded` may be the source.
+  (void)DecodeInto(Sink::kF32, encoded, bytes, count, decoded);
+}
+
+bool Codec::DecodeInto(Sink sink, const void* encoded, size_t size,
+                       size_t count, void* target) const noexcept {
+  // In this order, since a count from afar times a size might wrap.
+  if (count > size * 2 || size != EncodedSize(count)) return false;
+  if (count == 0) return true;
+  const DecodeCall call{encoded, count, target, spec_.block};
+  const size_t adds = sink == Sink::kAdd ? 1 : 0;
+  const DefaultFloatMode mode;
+  if (spec_.block == 0) {
+    return kernels_->widen[RowOf(WireType(spec_.id, type_))][adds](call);
+  }
+  const auto& dequantise = kernels_->dequantise[BitsOf(spec_.id)];
+  if (sink == Sink::kElements && IsShortFloat(type_)) {
+    return dequantise[type_ == DataType::kFloat16 ? CodecKernels::kStoreF16
+                                                  : CodecKernels::kStoreBf16](
+        call);
+  }
+  return dequantise[adds != 0 ? CodecKernels::kAddF32
+                              : CodecKernels::kStoreF32](call);
+}
+
+bool Codec::Decode(const void* encoded, size_t size, size_t count,
+                   void* target) const noexcept {
+  if (spec_.id != CodecId::kNone) {
+    return DecodeInto(Sink::kElements, encoded, size, count, target);
+  }
+  if (size / SizeOf(type_) != count || size % SizeOf(type_) != 0) return false;
+  if (count != 0) std::memcpy(target, encoded, size);
+  return true;
+}
+
+bool Codec::DecodeF32(const void* encoded, size_t size, size_t count,
+                      void* target) const noexcept {
+  LH_DCHECK(IsFloat(type_));
+  return DecodeInto(Sink::kF32, encoded, size, count, target);
+}
+
+bool Codec::DecodeAdd(const void* encoded, size_t size, size_t count,
+                      void* sum) const noexcept {
+  LH_DCHECK(IsFloat(type_));
+  return DecodeInto(Sink::kAdd, encoded, size, count, sum);
+}
+
+}  // namespace longhaul

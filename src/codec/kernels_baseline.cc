@@ -1,0 +1,10 @@
+// Every processor of the architecture: SSE2 on x86-64, Advanced SIMD on Arm.
+#ifdef __x86_64__
+#include <emmintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+#define LH_WIDTH 16
+#define LH_NAME "baseline"
+#define LH_KERNELS kBaselineCodecKernels
+#include "codec/kernels.inl"
