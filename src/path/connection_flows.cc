@@ -139,8 +139,7 @@ void Connection::TellProgress(Flow& flow, const EndpointStats& stats,
                         std::exchange(flow.told_received, stats.bytes_received);
   const bool more = stats.bytes_unsent > 0;
   if (config_.access != nullptr) {
-    config_.access->Look(now, stats.rtt, confirmed, came,
-                         more || flow.resting);
+    config_.access->Look(now, stats.rtt, confirmed, came, more || flow.resting);
   }
   if (!flow.resting) {
     flow.path->delivered += confirmed;

@@ -411,8 +411,9 @@ TEST(ScheduleRunnerTest, SharesThatDifferAreNamedOnEveryRank) {
     call.Start();
     ASSERT_TRUE(call.Wait(5 * kSecond));
     for (Rank r = 0; r < job.size(); ++r) {
-      EXPECT_THAT(call.status(r).text(),
-                  ::testing::HasSubstr("the sites' shares or the codecs differ"))
+      EXPECT_THAT(
+          call.status(r).text(),
+          ::testing::HasSubstr("the sites' shares or the codecs differ"))
           << r;
     }
   }
