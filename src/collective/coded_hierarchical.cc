@@ -19,8 +19,7 @@ using Cell = SplitRail::Cell;
 class CodedHierarchicalBuilder {
  public:
   CodedHierarchicalBuilder(uint64_t count, const Topology& topology, Rank self)
-      : topology_(topology),
-        rail_(count, topology, self),
+      : rail_(count, topology, self),
         cells_(rail_.owner() ? rail_.Cells() : std::vector<Cell>()),
         codes_(cells_.size()),
         builder_(count, rail_.owner() ? rail_.scratch() : 0, PlaceCodes()) {}
@@ -59,20 +58,10 @@ class CodedHierarchicalBuilder {
     return codes_[cell][static_cast<size_t>(site)];
   }
 
-  // Calls `f(site, cell's owner in it)` for the other sites. Starts with the
-  // one after this, so that not all turn to the same site first.
-  template <typename F>
-  void ForEachPartner(const Cell& cell, F f) const {
-    for (SiteIndex step = 1; step < rail_.sites(); ++step) {
-      const SiteIndex site = (rail_.site() + step) % rail_.sites();
-      f(site, OwnersOf(topology_, site)[rail_.OwnerOf(cell, site)]);
-    }
-  }
-
   void PostCodes() {
     after_.resize(cells_.size());
     for (size_t i = 0; i < cells_.size(); ++i) {
-      ForEachPartner(cells_[i], [&](SiteIndex site, Rank rank) {
+      rail_.ForEachPartner(cells_[i], [&](SiteIndex site, Rank rank) {
         after_[i].push_back(
             builder_.Recv(rank, cells_[i].number, CodeOf(i, site), {}));
       });
@@ -85,7 +74,7 @@ class CodedHierarchicalBuilder {
       const Index encoded = builder_.Encode(
           own, rail_.SiteSum(cells_[i].elements), std::array{rail_.summed()});
       after_[i].push_back(encoded);
-      ForEachPartner(cells_[i], [&](SiteIndex, Rank rank) {
+      rail_.ForEachPartner(cells_[i], [&](SiteIndex, Rank rank) {
         builder_.Send(rank, cells_[i].number, own, std::array{encoded});
       });
     }
@@ -102,7 +91,6 @@ class CodedHierarchicalBuilder {
     }
   }
 
-  const Topology& topology_;
   SplitRail rail_;
   std::vector<Cell> cells_;
   std::vector<std::vector<Extent>> codes_;  // by cell, by site

@@ -200,6 +200,7 @@ Status ScheduleRunner::Prepare(Run& run) {
   const OperationCall& call = run.operation->call;
   const bool blocks = IsOfBlocks(call.collective);
   run.plan = {};
+  run.codec = nullptr;
   run.element_size = SizeOf(call.type);
   run.fingerprint = {};
   run.fingerprint.count = call.count;
@@ -215,9 +216,10 @@ Status ScheduleRunner::Prepare(Run& run) {
   if (plan->algorithm() == Algorithm::kSharded) {
     run.fingerprint.root = plan->shares().Hash();
   }
-  run.codec = plan->coded() ? codecs_.For(call.type, call.op) : nullptr;
-  if (run.codec != nullptr)
+  if (plan->coded()) {
+    run.codec = codecs_.For(call.type, call.op);
     run.fingerprint.root ^= Fold(HashOf({codecs_.spec().Word()}));
+  }
   run.fingerprint.segment = static_cast<uint32_t>(plan->segment_elements());
   return {};
 }

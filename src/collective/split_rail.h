@@ -69,6 +69,16 @@ class SplitRail {
            cell.start.denominator;
   }
 
+  /// Calls `f(site, cell's owner in it)` for every other site. Starts with the
+  /// site after this one, so that not all turn to the same site first.
+  template <typename F>
+  void ForEachPartner(const Cell& cell, F f) const {
+    for (SiteIndex step = 1; step < sites_; ++step) {
+      const SiteIndex other = (site_ + step) % sites_;
+      f(other, OwnersOf(topology_, other)[OwnerOf(cell, other)]);
+    }
+  }
+
   /// Elements of an owner's scratch that contributions need, from its start.
   /// The site's sum replaces the first contribution: in place, the output is
   /// where totals go, and would be free only once the sum has been sent.

@@ -19,6 +19,7 @@ using testing::BuildAll;
 using testing::Case;
 using testing::Cases;
 using testing::MakeSites;
+using testing::RandomShares;
 
 class AllReduceTest : public ::testing::TestWithParam<Algorithm> {};
 
@@ -83,15 +84,6 @@ INSTANTIATE_TEST_SUITE_P(Algorithms, AllReduceTest,
                          [](const auto& test) {
                            return std::string(NameOf(test.param));
                          });
-
-// Shares of `sites` sites, a third of them none.
-SiteShares RandomShares(int sites, std::mt19937& random) {
-  std::vector<uint64_t> weights(static_cast<size_t>(sites));
-  for (uint64_t& weight : weights) {
-    weight = random() % 3 == 0 ? 0 : random() % 1000;
-  }
-  return SiteShares::OfWeights(weights);
-}
 
 TEST(ShardedTest, IsProvenForAnyShares) {
   std::mt19937 random(7);

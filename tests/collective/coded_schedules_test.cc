@@ -19,6 +19,7 @@ using testing::BuildAllCoded;
 using testing::Case;
 using testing::Cases;
 using testing::MakeSites;
+using testing::RandomShares;
 
 class CodedSchedulesTest : public ::testing::TestWithParam<Algorithm> {
  protected:
@@ -29,15 +30,6 @@ class CodedSchedulesTest : public ::testing::TestWithParam<Algorithm> {
                : CodedHierarchicalScratch(count, topology);
   }
 };
-
-// Shares of `sites` sites, a third of them none.
-SiteShares RandomShares(int sites, std::mt19937& random) {
-  std::vector<uint64_t> weights(static_cast<size_t>(sites));
-  for (uint64_t& weight : weights) {
-    weight = random() % 3 == 0 ? 0 : random() % 1000;
-  }
-  return SiteShares::OfWeights(weights);
-}
 
 TEST_P(CodedSchedulesTest, AreProvenForEveryShape) {
   std::mt19937 random(11);

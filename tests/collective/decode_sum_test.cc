@@ -80,7 +80,7 @@ TEST_F(DecodeSumTest, ShortFloatsAreRoundedOnce) {
 
 TEST_F(DecodeSumTest, ABadCodeIsTold) {
   Encode("int8", DataType::kFloat32, 2);
-  // The step of a block that cannot be: below zero.
+  // A scale that cannot be.
   bool told = false;
   for (size_t i = 0; i + 1 < codes_[1].size() && !told; ++i) {
     Bytes broken = codes_[1];

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,15 @@ inline std::vector<Case> Cases(int size, int sites) {
                      })});
   }
   return cases;
+}
+
+/// Shares of `sites` sites, a third of them none.
+inline SiteShares RandomShares(int sites, std::mt19937& random) {
+  std::vector<uint64_t> weights(static_cast<size_t>(sites));
+  for (uint64_t& weight : weights) {
+    weight = random() % 3 == 0 ? 0 : random() % 1000;
+  }
+  return SiteShares::OfWeights(weights);
 }
 
 /// Every rank's sharded schedule.

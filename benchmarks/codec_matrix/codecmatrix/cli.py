@@ -60,7 +60,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="run", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--codecs", default=",".join(CODECS), metavar="NAME+...", help=f"which, + between them ({'+'.join(CODECS)})")
+    parser.add_argument("--codecs", default=",".join(CODECS), metavar="NAME,...", help=f"which ({','.join(CODECS)})")
     parser.add_argument("--size", type=int, default=64, metavar="MIB", help="of the vector (64)")
     parser.add_argument("--build", type=Path, default=programs.ROOT / "build" / "release", help="build folder (build/release)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of every codec (3)")
@@ -70,7 +70,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--strict", action="store_true", help="exit 1 if a figure was missed")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)  # the plan of the lab this is
     options = parser.parse_args(argv)
-    options.codecs = options.codecs.replace("+", ",").split(",")
+    options.codecs = options.codecs.split(",")
+    unknown = set(options.codecs) - set(CODECS)
+    if unknown:
+        parser.error(f"--codecs {','.join(sorted(unknown))}: there are {', '.join(CODECS)}")
     return options
 
 
