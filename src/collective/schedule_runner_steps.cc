@@ -69,8 +69,9 @@ size_t ScheduleRunner::CodesBegin(const Run& run, const Schedule& schedule) {
 }
 
 size_t ScheduleRunner::ScratchOf(const Run& run, const Schedule& schedule) {
-  if (schedule.code_count == 0)
+  if (schedule.code_count == 0) {
     return schedule.scratch_count * run.element_size;
+  }
   return CodesBegin(run, schedule) +
          run.codec->EncodedSize(schedule.code_count);
 }
