@@ -63,6 +63,16 @@ struct CommunicatorConfig {
   std::optional<Algorithm> algorithm;
   /// Overrides LONGHAUL_COMPRESS for this communicator.
   std::optional<CodecSpec> compress;
+  /// Overrides LONGHAUL_ERROR_FEEDBACK for this communicator.
+  std::optional<bool> error_feedback;
+};
+
+/// Of one all-reduce, what seldom matters.
+struct AllReduceOptions {
+  /// For error feedback: the tensor's name, any number but 0, the same from
+  /// call to call. 0: it is told by its input's address and its length. Two
+  /// operations in flight at a time should not name the same tensor.
+  uint64_t tensor = 0;
 };
 
 /// A stretch of a vector that is spread over the ranks, in elements.
@@ -100,6 +110,9 @@ class Communicator {
   /// flight; at most kMaxRequests requests exist at a time (kExhausted beyond).
   Request AllReduce(const void* input, void* output, size_t count,
                     DataType type, ReduceOp op);
+  Request AllReduce(const void* input, void* output, size_t count,
+                    DataType type, ReduceOp op,
+                    const AllReduceOptions& options);
   /// The same, for memory of any kind: kUnsupported unless host memory.
   Request AllReduce(ConstBuffer input, Buffer output, DataType type,
                     ReduceOp op);
@@ -137,6 +150,21 @@ class Communicator {
   Request Barrier();
 
   static constexpr int kMaxRequests = 256;
+
+  // Error feedback keeps, on every rank, what the codec left out of the tensors
+  // that this rank encoded.
+
+  /// Forgets it, of all tensors or of one: where gradients have nothing to do
+  /// with the ones before. What operations in flight encode from then on is
+  /// fed back again.
+  void ResetFeedback();
+  void ResetFeedback(uint64_t tensor);
+  /// That of tensors with names, to go with this rank's checkpoint.
+  std::vector<uint8_t> SaveFeedback() const;
+  /// In place of what is kept; while no all-reduce is in flight. kCorrupt for
+  /// bytes that SaveFeedback does not give, kExhausted if they are more than
+  /// LONGHAUL_FEEDBACK_MEMORY; then nothing has changed.
+  Status LoadFeedback(const std::vector<uint8_t>& saved);
 
   /// OK, or what has broken the communicator for good: the next operation
   /// would report it.

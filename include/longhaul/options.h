@@ -148,6 +148,8 @@ struct Options {
 
   // Crossing the WAN.
   CodecSpec compress;
+  bool error_feedback = false;
+  uint64_t feedback_memory = uint64_t{1} << 30;
   std::optional<uint64_t> chunk_size;
   std::optional<int32_t> wan_flows;
   std::string wan_cc;  ///< "system", "bbr", ...

@@ -74,7 +74,8 @@ Result<std::unique_ptr<CollGroup>> CollGroup::Join(
   Result<std::unique_ptr<Communicator>> communicator = CommunicatorMaker::Make(
       process.context(),
       {rank, members->communicator, process.context().options().algo,
-       process.context().options().compress, std::move(members->cards)});
+       process.context().options().compress,
+       process.context().options().error_feedback, std::move(members->cards)});
   const Status committed =
       meeting.Commit(communicator.ok() ? Status() : communicator.status());
   if (!committed.ok()) return committed;

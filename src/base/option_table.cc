@@ -75,6 +75,11 @@ constexpr OptionInfo kTable[] = {
      "Codec of what all-reduces send between sites: none, bf16, f16, int8 or int4, the last two with parameters: int8:block=128, "
      "int4:rounding=stochastic. Sums and averages of f32 (int8 and int4: of f16 and bf16 as well) are encoded, all else crosses as it is. "
      "Every codec but none loses precision; all ranks have the same bits nevertheless. Must be the same on all ranks."},
+    {"LONGHAUL_ERROR_FEEDBACK", "error_feedback", OptionType::kBool, false, "n", "", "", "", kWan,
+     "Keep what the codec leaves out of a tensor, and add it to what is encoded the next time. For gradients that come again and again, "
+     "in the same memory or under the same name; costs four bytes per element that a rank encodes."},
+    {"LONGHAUL_FEEDBACK_MEMORY", "feedback_memory", OptionType::kSize, false, "1G", "bytes", "1M..inf", "", kWan,
+     "Memory of a rank for error feedback, per communicator. Beyond it, what was kept of the tensor used longest ago is forgotten."},
     {"LONGHAUL_CHUNK_SIZE", "chunk_size", OptionType::kSize, true, "auto", "bytes", "4K..64M", "", kWan,
      "What is framed and acknowledged as one on a WAN connection, and what moves to another flow when one stalls. "
      "Smaller balances flows better, larger costs less per byte."},
@@ -127,7 +132,7 @@ constexpr OptionField kFields[] = {
     &Options::paths, &Options::site_plugin,
     &Options::timeout, &Options::connect_timeout, &Options::path_timeout,
     &Options::algo, &Options::segment_size, &Options::scratch_size,
-    &Options::compress, &Options::chunk_size, &Options::wan_flows, &Options::wan_cc, &Options::wan_pace,
+    &Options::compress, &Options::error_feedback, &Options::feedback_memory, &Options::chunk_size, &Options::wan_flows, &Options::wan_cc, &Options::wan_pace,
     &Options::wan_rate_limit, &Options::wan_dscp, &Options::wan_pool, &Options::wan_retention,
     &Options::warmup, &Options::socket_buffer, &Options::notsent_lowat,
     &Options::busy_poll, &Options::log, &Options::log_file, &Options::warn_unused_env,

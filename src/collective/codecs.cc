@@ -19,6 +19,12 @@ const Codec* Codecs::For(DataType type, ReduceOp op) const {
   return codec ? &*codec : nullptr;
 }
 
+const Codec* Codecs::ForFeedback() const {
+  const std::optional<Codec>& codec =
+      by_type_[static_cast<size_t>(DataType::kFloat32)];
+  return codec ? &*codec : nullptr;
+}
+
 double CodeShare(const Codec& codec) {
   constexpr size_t kMany = kCodeGrain << 10;
   return static_cast<double>(codec.EncodedSize(kMany)) /

@@ -22,6 +22,9 @@ class Codecs {
   /// What encodes an operation between sites; null if nothing does: only sums
   /// and averages of floating-point numbers of up to 32 bits are encoded.
   const Codec* For(DataType type, ReduceOp op) const;
+  /// What encodes f32s into the codes of all types, if something is left out
+  /// of them that can be fed back; else null.
+  const Codec* ForFeedback() const;
 
  private:
   CodecSpec spec_;

@@ -71,8 +71,10 @@ class CodedHierarchicalBuilder {
   void SendCodes() {
     for (size_t i = 0; i < cells_.size(); ++i) {
       const Extent& own = CodeOf(i, rail_.site());
-      const Index encoded = builder_.Encode(
-          own, rail_.SiteSum(cells_[i].elements), std::array{rail_.summed()});
+      const Interval& elements = cells_[i].elements;
+      const Index encoded =
+          builder_.Encode(own, rail_.SiteSum(elements), elements.begin, false,
+                          std::array{rail_.summed()});
       after_[i].push_back(encoded);
       rail_.ForEachPartner(cells_[i], [&](SiteIndex, Rank rank) {
         builder_.Send(rank, cells_[i].number, own, std::array{encoded});

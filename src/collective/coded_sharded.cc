@@ -106,19 +106,22 @@ class CodedShardedBuilder {
     });
   }
 
+  Index EncodeSum(const Extent& code, Interval elements) {
+    return builder_.Encode(code, rail_.SiteSum(elements), elements.begin, false,
+                           std::array{rail_.summed()});
+  }
+
   void SendSums() {
     encoded_.resize(cells_.size());
     ForEachPartner([&](size_t i, SiteIndex site, Rank rank) {
       const Extent& code = codes_[i].sent[At(site)];
-      const Index encoded = builder_.Encode(code, rail_.SiteSum(Shard(i, site)),
-                                            std::array{rail_.summed()});
+      const Index encoded = EncodeSum(code, Shard(i, site));
       encoded_[i].push_back(encoded);
       builder_.Send(rank, SumOf(i), code, std::array{encoded});
     });
     for (size_t i = 0; i < cells_.size(); ++i) {
-      summands_[i].push_back(builder_.Encode(
-          codes_[i].came[At(rail_.site())],
-          rail_.SiteSum(Shard(i, rail_.site())), std::array{rail_.summed()}));
+      summands_[i].push_back(
+          EncodeSum(codes_[i].came[At(rail_.site())], Shard(i, rail_.site())));
     }
   }
 
@@ -148,7 +151,7 @@ class CodedShardedBuilder {
       const Extent own = Output(Shard(i, rail_.site()));
       const Extent& code = codes_[i].total[At(rail_.site())];
       Index& total = totals_[i];
-      total = builder_.Encode(code, own, std::array{total});
+      total = builder_.Encode(code, own, own.offset, true, std::array{total});
       complete_.push_back(
           builder_.Decode(own, std::span(&code, 1), false, std::array{total}));
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <thread>
 #include <utility>
 
@@ -48,7 +49,8 @@ class Communicator::Impl final : public PeerDirectory {
       runner_ = std::make_unique<ScheduleRunner>(
           context_.engine(), topology_, *this,
           RunnerConfig{members.communicator, members.self, members.algorithm,
-                       segments_, members.codec});
+                       segments_, members.codec, members.feedback,
+                       options.feedback_memory});
     });
     table_ = new OperationTable(runner_.get());
   }
@@ -121,6 +123,10 @@ class Communicator::Impl final : public PeerDirectory {
       }
     });
     return warm;
+  }
+
+  void WithFeedback(const std::function<void(Feedback&)>& work) const {
+    Call([&] { work(runner_->feedback()); });
   }
 
   std::vector<PeerCounters> Counters() const {
@@ -290,7 +296,9 @@ Result<std::unique_ptr<Communicator>> Communicator::Create(
   return CommunicatorMaker::Make(
       impl,
       {*rank, joined->communicator, config.algorithm.value_or(options.algo),
-       config.compress.value_or(options.compress), std::move(joined->cards)});
+       config.compress.value_or(options.compress),
+       config.error_feedback.value_or(options.error_feedback),
+       std::move(joined->cards)});
 }
 
 Result<std::unique_ptr<Communicator>> CommunicatorMaker::Make(
@@ -340,6 +348,12 @@ const std::string& Communicator::SiteName(int site) const {
 
 Request Communicator::AllReduce(const void* input, void* output, size_t count,
                                 DataType type, ReduceOp op) {
+  return AllReduce(input, output, count, type, op, AllReduceOptions());
+}
+
+Request Communicator::AllReduce(const void* input, void* output, size_t count,
+                                DataType type, ReduceOp op,
+                                const AllReduceOptions& options) {
   const size_t size = SizeOf(type);
   if (size == 0 || static_cast<int>(op) >= kReduceOpCount) {
     return Request(Status(StatusCode::kInvalidArgument,
@@ -362,8 +376,9 @@ Request Communicator::AllReduce(const void* input, void* output, size_t count,
                           "all-reduce: input and output overlap without being "
                           "the same"));
   }
-  Operation* operation =
-      impl_->Post({Collective::kAllReduce, type, op, in, out, count});
+  OperationCall call = {Collective::kAllReduce, type, op, in, out, count};
+  call.tensor = options.tensor;
+  Operation* operation = impl_->Post(call);
   if (operation == nullptr) return Request(TooManyRequests());
   return Request(operation);
 }
@@ -432,6 +447,27 @@ Status Communicator::status() const { return impl_->status(); }
 Result<Algorithm> Communicator::AlgorithmFor(size_t count,
                                              DataType type) const {
   return impl_->AlgorithmFor(count, type);
+}
+
+void Communicator::ResetFeedback() {
+  impl_->WithFeedback([](Feedback& feedback) { feedback.Reset(); });
+}
+
+void Communicator::ResetFeedback(uint64_t tensor) {
+  impl_->WithFeedback([&](Feedback& feedback) { feedback.Reset(tensor); });
+}
+
+std::vector<uint8_t> Communicator::SaveFeedback() const {
+  std::vector<uint8_t> saved;
+  impl_->WithFeedback([&](Feedback& feedback) { saved = feedback.Save(); });
+  return saved;
+}
+
+Status Communicator::LoadFeedback(const std::vector<uint8_t>& saved) {
+  Status status;
+  impl_->WithFeedback(
+      [&](Feedback& feedback) { status = feedback.Load(saved); });
+  return status;
 }
 
 std::vector<PeerCounters> Communicator::Counters() const {

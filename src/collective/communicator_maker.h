@@ -24,6 +24,7 @@ class CommunicatorMaker {
     uint32_t communicator = 0;  ///< an id that no other one has here or there
     Algorithm algorithm = Algorithm::kAuto;
     CodecSpec codec{};
+    bool feedback = false;
     std::vector<ProcessCard> cards;  ///< by rank
   };
   /// Opens the connections that are needed, and returns once a barrier has

@@ -38,6 +38,7 @@ struct OperationCall {
   uint64_t count = 0;
   uint64_t block = 0;
   uint64_t offset = 0;
+  uint64_t tensor = 0;  ///< its name, for error feedback; 0: none
 };
 
 struct OperationListTag {};

@@ -83,10 +83,12 @@ struct Extent {
 struct Step {
   StepKind kind = StepKind::kSend;
   /// kReduce, kDecode: this result is final, so an average is divided here.
+  /// kEncode: what is encoded is final.
   bool final = false;
   Rank peer = -1;        ///< kSend, kRecv; else -1
   uint32_t message = 0;  ///< unique per ordered pair of ranks in one schedule
   Extent target;         ///< all but kSend
+  uint64_t element = 0;  ///< kEncode: of the segment, that the code begins with
   uint32_t first_source = 0;  ///< into Schedule::sources; none for kRecv
   uint32_t source_count = 0;
   uint32_t first_dependency = 0;  ///< into Schedule::dependencies

@@ -50,8 +50,12 @@ class ScheduleBuilder {
                std::span(&source, 1), after);
   }
 
-  Index Encode(Extent code, Extent source, Dependencies after) {
-    return Add({.kind = StepKind::kEncode, .target = code},
+  Index Encode(Extent code, Extent source, uint64_t element, bool final,
+               Dependencies after) {
+    return Add({.kind = StepKind::kEncode,
+                .final = final,
+                .target = code,
+                .element = element},
                std::span(&source, 1), after);
   }
   Index Decode(Extent target, std::span<const Extent> codes, bool final,

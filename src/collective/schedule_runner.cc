@@ -21,6 +21,7 @@ ScheduleRunner::ScheduleRunner(Engine& engine, const Topology& topology,
       peers_(peers),
       config_(config),
       codecs_(config.codec),
+      feedback_(config.feedback_memory),
       planner_(topology, config.self),
       shares_(SharesOf(topology)),
       own_operations_(new OperationTable(this)),
@@ -201,6 +202,7 @@ Status ScheduleRunner::Prepare(Run& run) {
   const bool blocks = IsOfBlocks(call.collective);
   run.plan = {};
   run.codec = nullptr;
+  run.tensor = nullptr;
   run.element_size = SizeOf(call.type);
   run.fingerprint = {};
   run.fingerprint.count = call.count;
@@ -218,10 +220,23 @@ Status ScheduleRunner::Prepare(Run& run) {
   }
   if (plan->coded()) {
     run.codec = codecs_.For(call.type, call.op);
+    run.tensor = TensorOf(call);
     run.fingerprint.root ^= Fold(HashOf({codecs_.spec().Word()}));
   }
   run.fingerprint.segment = static_cast<uint32_t>(plan->segment_elements());
   return {};
+}
+
+// Whose residuals are kept: a name is the owner's, else it is told by its
+// place.
+Feedback::Tensor* ScheduleRunner::TensorOf(const OperationCall& call) {
+  if (!config_.feedback || codecs_.ForFeedback() == nullptr) return nullptr;
+  TensorKey key = {call.tensor, 0, 0};
+  if (call.tensor == 0) {
+    key.address = reinterpret_cast<uintptr_t>(call.input);
+    key.count = call.count;
+  }
+  return feedback_.Hold(key, call.count);
 }
 
 // What was heard of the operation before it began here.
@@ -410,6 +425,9 @@ void ScheduleRunner::End(Run& run) {
   for (Connection* connection : attached_) {
     connection->Forget({config_.communicator,
                         static_cast<uint32_t>(config_.self), 0, run.sequence});
+  }
+  if (run.tensor != nullptr) {
+    feedback_.LetGo(*std::exchange(run.tensor, nullptr));
   }
   Operation* operation = std::exchange(run.operation, nullptr);
   const Status status = run.failure;

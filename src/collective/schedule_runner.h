@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "collective/codecs.h"
+#include "collective/feedback.h"
 #include "collective/operation.h"
 #include "collective/operation_plan.h"
 #include "collective/rate_planner.h"
@@ -49,7 +50,9 @@ struct RunnerConfig {
   Rank self = 0;
   Algorithm algorithm = Algorithm::kAuto;  ///< of all-reduces and barriers
   SegmentOptions segments;
-  CodecSpec codec;  ///< of what all-reduces send between sites
+  CodecSpec codec;               ///< of what all-reduces send between sites
+  bool feedback = false;         ///< of what the codec leaves out
+  uint64_t feedback_memory = 0;  ///< bytes
 };
 
 class ScheduleRunner final : private Pollable,
@@ -89,6 +92,7 @@ class ScheduleRunner final : private Pollable,
   const Status& status() const { return broken_; }
 
   uint64_t operations() const { return next_sequence_; }
+  Feedback& feedback() { return feedback_; }
 
  private:
   struct Run;      ///< an operation in flight
@@ -128,10 +132,11 @@ class ScheduleRunner final : private Pollable,
     Fingerprint fingerprint;
     size_t element_size = 1;
     OperationPlan plan;
-    const Codec* codec = nullptr;  ///< if the plan is coded
-    uint64_t launched = 0;         ///< segments
-    uint64_t ended = 0;            ///< segments
-    uint64_t lent = 0;             ///< messages that connections hold
+    const Codec* codec = nullptr;        ///< if the plan is coded
+    Feedback::Tensor* tensor = nullptr;  ///< if its residuals are kept
+    uint64_t launched = 0;               ///< segments
+    uint64_t ended = 0;                  ///< segments
+    uint64_t lent = 0;                   ///< messages that connections hold
     Status failure;
     bool cancelled = false;          ///< the failure has been acted upon
     std::vector<Segment*> segments;  ///< in flight
@@ -181,6 +186,7 @@ class ScheduleRunner final : private Pollable,
   void ReduceStep(Segment& segment, const Step& step);
   void EncodeStep(Segment& segment, const Step& step, uint32_t index);
   bool DecodeStep(Segment& segment, const Step& step);
+  Feedback::Tensor* TensorOf(const OperationCall& call);
   uint64_t SeedOf(const Segment& segment, uint32_t step) const;
   void StepDone(Segment& segment, uint32_t step);
   void MessageBack(Segment& segment, uint32_t step, const Status& status);
@@ -206,6 +212,7 @@ class ScheduleRunner final : private Pollable,
   PeerDirectory& peers_;
   const RunnerConfig config_;
   const Codecs codecs_;
+  Feedback feedback_;
   RatePlanner planner_;
   SiteShares shares_;  ///< of sharded all-reduces that begin
   OperationTable* own_operations_;

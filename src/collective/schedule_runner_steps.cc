@@ -164,9 +164,17 @@ uint64_t ScheduleRunner::SeedOf(const Segment& segment, uint32_t step) const {
 void ScheduleRunner::EncodeStep(Segment& segment, const Step& step,
                                 uint32_t index) {
   const Extent& source = segment.schedule().SourcesOf(step)[0];
-  segment.run->codec->Encode(At(segment, source), source.count,
-                             At(segment, step.target),
-                             {SeedOf(segment, index), 0});
+  const Run& run = *segment.run;
+  const uint64_t seed = SeedOf(segment, index);
+  if (run.tensor != nullptr) {
+    EncodeWithFeedback(*codecs_.ForFeedback(), run.operation->call.type,
+                       At(segment, source), segment.input + step.element,
+                       source.count, step.final ? Stage::kTotal : Stage::kSum,
+                       seed, run.tensor->residuals, At(segment, step.target));
+  } else {
+    run.codec->Encode(At(segment, source), source.count,
+                      At(segment, step.target), {seed, 0});
+  }
 }
 
 bool ScheduleRunner::DecodeStep(Segment& segment, const Step& step) {

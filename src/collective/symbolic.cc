@@ -152,6 +152,10 @@ class Play {
       for (const Extent& source : schedules_[place.rank].SourcesOf(step)) {
         operands[i++] = At(place.rank, source)[e];
       }
+      if (step.kind == StepKind::kEncode &&
+          !StandsForWhatItSays(step, e, operands[0])) {
+        return Bad(Where(place) + ": encodes another element than it says");
+      }
       const Id sum = step.kind == StepKind::kEncode
                          ? expressions_.Code(operands[0])
                          : expressions_.Add(operands, step.final);
@@ -161,6 +165,12 @@ class Play {
       At(place.rank, step.target)[e] = sum;
     }
     return {};
+  }
+
+  bool StandsForWhatItSays(const Step& step, uint64_t e, Id operand) const {
+    return operand == Expressions::kNothing ||
+           (expressions_.ElementOf(operand) == step.element + e &&
+            expressions_.IsFinal(operand) == step.final);
   }
 
   using Message = std::tuple<Rank, Rank, uint32_t>;  // from, to, number

@@ -100,7 +100,7 @@ TEST(CodedProofTest, OwnSumThatIsNotEncodedIsFound) {
     const Extent input = {Space::kInput, 0, 4};
     const Extent image = {Space::kScratch, 0, 4};
     const uint32_t received = builder.Recv(1 - self, 0, other, {});
-    const uint32_t encoded = builder.Encode(own, input, {});
+    const uint32_t encoded = builder.Encode(own, input, 0, false, {});
     builder.Send(1 - self, 0, own, std::array{encoded});
     const uint32_t decoded =
         builder.Decode(image, std::array{other}, false, std::array{received});

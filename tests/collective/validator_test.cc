@@ -140,7 +140,7 @@ class CodeValidatorTest : public ::testing::Test {
   CodeValidatorTest() {
     ScheduleBuilder builder(4, 4, 2 * kCodeGrain);
     const uint32_t received = builder.Recv(1, 0, kOther, {});
-    const uint32_t encoded = builder.Encode(kOwn, kInput, {});
+    const uint32_t encoded = builder.Encode(kOwn, kInput, 0, false, {});
     builder.Send(1, 0, kOwn, std::array{encoded});
     builder.Decode(kOutput, std::array{kOwn, kOther}, true,
                    std::array{received, encoded});
