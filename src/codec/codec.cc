@@ -80,6 +80,8 @@ size_t Codec::granule() const noexcept {
   return spec_.block == 0 ? 1 : spec_.block;
 }
 
+bool Codec::fixed_rate() const noexcept { return true; }
+
 size_t Codec::EncodedSize(size_t count) const noexcept {
   if (spec_.block == 0) return count * SizeOf(WireType(spec_.id, type_));
   const size_t whole = count / spec_.block;
@@ -105,14 +107,15 @@ void Codec::EncodeBy(const void* source, size_t count, void* encoded,
       call);
 }
 
-void Codec::Encode(const void* source, size_t count, void* encoded,
-                   const CodecSeed& seed) const noexcept {
-  if (count == 0) return;
+size_t Codec::Encode(const void* source, size_t count, void* encoded,
+                     const CodecSeed& seed) const noexcept {
+  if (count == 0) return 0;
   if (spec_.id == CodecId::kNone) {
     std::memcpy(encoded, source, count * SizeOf(type_));
   } else {
     EncodeBy(source, count, encoded, nullptr, seed);
   }
+  return EncodedSize(count);
 }
 
 void Codec::EncodeDecode(const void* source, size_t count, void* encoded,
@@ -164,6 +167,18 @@ bool Codec::DecodeF32(const void* encoded, size_t size, size_t count,
                       void* target) const noexcept {
   LH_DCHECK(IsFloat(type_));
   return DecodeInto(Sink::kF32, encoded, size, count, target);
+}
+
+bool Codec::DecodeNext(CodeView* code, size_t count, bool add,
+                       void* target) const noexcept {
+  LH_DCHECK(IsFloat(type_));
+  const size_t size = EncodedSize(count);
+  if (count > code->size * 2 || size > code->size) return false;
+  const CodeView next = *code;
+  code->data += size;
+  code->size -= size;
+  return DecodeInto(add ? Sink::kAdd : Sink::kF32, next.data, size, count,
+                    target);
 }
 
 bool Codec::DecodeAdd(const void* encoded, size_t size, size_t count,

@@ -49,6 +49,12 @@ struct CodecSeed {
   uint64_t first_element = 0;
 };
 
+/// A code, or what is left of one that is decoded from its beginning on.
+struct CodeView {
+  const uint8_t* data = nullptr;
+  size_t size = 0;  ///< bytes
+};
+
 class Codec {
  public:
   /// kUnsupported if the codec does not take that type: the casts take f32,
@@ -65,13 +71,15 @@ class Codec {
   /// A vector may be cut into pieces encoded one by one at multiples of this
   /// many elements: the pieces' bytes are then those of the whole.
   size_t granule() const noexcept;
-  /// The bytes that `count` elements become, exactly. (All codecs so far have a
-  /// fixed rate.)
+  /// Is the length of a code a function of the number of elements alone?
+  bool fixed_rate() const noexcept;
+  /// The bytes that `count` elements become: exactly, or if the rate is not
+  /// fixed, at most.
   size_t EncodedSize(size_t count) const noexcept;
 
-  /// Encodes into EncodedSize(count) bytes.
-  void Encode(const void* source, size_t count, void* encoded,
-              const CodecSeed& seed = {}) const noexcept;
+  /// Encodes into EncodedSize(count) bytes; says how many of them it took.
+  size_t Encode(const void* source, size_t count, void* encoded,
+                const CodecSeed& seed = {}) const noexcept;
   /// Encodes, and writes the f32 that each element decodes to, for about what
   /// Encode costs. `decoded` may be `source` if that is f32. Not for integers
   /// and f64.
@@ -87,6 +95,11 @@ class Codec {
   /// The same into f32. Not for integers and f64.
   [[nodiscard]] bool DecodeF32(const void* encoded, size_t size, size_t count,
                                void* target) const noexcept;
+  /// The next `count` elements of a code, all that are left or a multiple of
+  /// granule(), into f32s, or added to them. The code is then what comes behind
+  /// them. False as by Decode. Not for integers and f64.
+  [[nodiscard]] bool DecodeNext(CodeView* code, size_t count, bool add,
+                                void* target) const noexcept;
   /// The same, added to the f32s of `sum`.
   [[nodiscard]] bool DecodeAdd(const void* encoded, size_t size, size_t count,
                                void* sum) const noexcept;

@@ -15,21 +15,19 @@ namespace {
 constexpr size_t kTile = 4096;
 static_assert(kTile % kCodeGrain == 0);
 
-// A stretch of every code, from element `first` on.
-struct Stretch {
-  size_t first;
-  size_t count;
-};
-
-bool AddUp(const Codec& codec, std::span<const uint8_t* const> codes,
-           const Stretch& stretch, void* sum) {
-  const size_t offset = codec.EncodedSize(stretch.first);
-  const size_t size = codec.EncodedSize(stretch.count);
-  bool sound = codec.DecodeF32(codes[0] + offset, size, stretch.count, sum);
-  for (const uint8_t* code : codes.subspan(1)) {
-    sound = codec.DecodeAdd(code + offset, size, stretch.count, sum) && sound;
+// The next `count` elements of every code.
+bool AddUp(const Codec& codec, std::span<CodeView> codes, size_t count,
+           void* sum) {
+  bool sound = codec.DecodeNext(&codes[0], count, false, sum);
+  for (CodeView& code : codes.subspan(1)) {
+    sound = codec.DecodeNext(&code, count, true, sum) && sound;
   }
   return sound;
+}
+
+bool AreAtEnd(std::span<const CodeView> codes) {
+  return std::all_of(codes.begin(), codes.end(),
+                     [](const CodeView& code) { return code.size == 0; });
 }
 
 void Divide(void* sum, size_t count, uint32_t divisor) {
@@ -50,23 +48,23 @@ void Narrow(DataType type, const float* sum, size_t count, uint8_t* target) {
 
 }  // namespace
 
-bool DecodeSum(const Codec& codec, std::span<const uint8_t* const> codes,
-               size_t count, uint32_t divisor, uint8_t* target) noexcept {
+bool DecodeSum(const Codec& codec, std::span<CodeView> codes, size_t count,
+               uint32_t divisor, uint8_t* target) noexcept {
   if (codes.size() == 1 && divisor == 1) {
-    return codec.Decode(codes[0], codec.EncodedSize(count), count, target);
+    return codec.Decode(codes[0].data, codes[0].size, count, target);
   }
   const size_t element_size = SizeOf(codec.type());
   const bool wide = codec.type() == DataType::kFloat32;
   alignas(64) std::array<float, kTile> tile;
   for (size_t first = 0; first < count; first += kTile) {
-    const Stretch stretch = {first, std::min(kTile, count - first)};
+    const size_t some = std::min(kTile, count - first);
     uint8_t* place = target + first * element_size;
     void* sum = wide ? static_cast<void*>(place) : tile.data();
-    if (!AddUp(codec, codes, stretch, sum)) return false;
-    Divide(sum, stretch.count, divisor);
-    if (!wide) Narrow(codec.type(), tile.data(), stretch.count, place);
+    if (!AddUp(codec, codes, some, sum)) return false;
+    Divide(sum, some, divisor);
+    if (!wide) Narrow(codec.type(), tile.data(), some, place);
   }
-  return true;
+  return AreAtEnd(codes);
 }
 
 }  // namespace longhaul

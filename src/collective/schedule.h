@@ -65,7 +65,7 @@ enum class StepKind : uint8_t {
 enum class Space : uint8_t { kInput, kOutput, kScratch, kCodes };
 
 /// Every codec's blocks have a length of which this is a multiple.
-inline constexpr uint64_t kCodeGrain = 256;
+inline constexpr uint64_t kCodeGrain = 4096;
 
 /// Elements that the code of `count` elements takes of Space::kCodes.
 constexpr uint64_t CodePlace(uint64_t count) {

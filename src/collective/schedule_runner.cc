@@ -316,6 +316,9 @@ void ScheduleRunner::Launch(Run& run, const PlannedSegment& planned,
   const size_t scratch = ScratchOf(run, schedule);
   segment->scratch = TakeScratch(scratch);
   scratch_in_flight_ += scratch;
+  if (run.codec != nullptr && !run.codec->fixed_rate()) {
+    segment->code_sizes.resize(schedule.code_count / kCodeGrain);
+  }
   segment->left = static_cast<uint32_t>(steps);
   run.segments.push_back(segment);
   for (const uint32_t root : segment->successors().roots) {
@@ -367,6 +370,11 @@ void ScheduleRunner::OnSent(SendOp& op, const Status& status) {
 
 void ScheduleRunner::OnReceived(RecvOp& op, const Status& status) {
   auto& recv = static_cast<StepRecv&>(op);
+  if (recv.at_most) {
+    const Segment& segment = *recv.segment;
+    Measure(*recv.segment, segment.schedule().steps[recv.step].target,
+            recv.size);
+  }
   MessageBack(*recv.segment, recv.step, status);
 }
 

@@ -120,7 +120,9 @@ class ScheduleRunner final : private Pollable,
     std::vector<uint32_t> waiting;  ///< per step: dependencies to come
     std::vector<StepSend> sends;    ///< per step
     std::vector<StepRecv> recvs;    ///< per step
-    uint32_t left = 0;              ///< steps not complete
+    /// Bytes of codes by their place, in grains, where the rate is not fixed.
+    std::vector<uint32_t> code_sizes;
+    uint32_t left = 0;  ///< steps not complete
     Scratch scratch;
 
     const Schedule& schedule() const { return (*ready)->schedule; }
@@ -202,7 +204,10 @@ class ScheduleRunner final : private Pollable,
   Run* Find(uint64_t sequence) const;
   Connection& Peer(Rank rank);
   uint8_t* At(const Segment& segment, const Extent& extent) const;
-  size_t BytesOf(const Run& run, const Extent& extent) const;
+  static bool IsMeasured(const Segment& segment, const Extent& extent);
+  static size_t RoomFor(const Run& run, const Extent& extent);
+  static size_t BytesOf(const Segment& segment, const Extent& extent);
+  static void Measure(Segment& segment, const Extent& code, size_t bytes);
   static size_t CodesBegin(const Run& run, const Schedule& schedule);
   static size_t ScratchOf(const Run& run, const Schedule& schedule);
   template <typename T>
@@ -240,7 +245,7 @@ class ScheduleRunner final : private Pollable,
   size_t next_ready_ = 0;
   std::vector<Segment*> ended_;
   std::vector<const void*> operands_;
-  std::vector<const uint8_t*> decoded_;
+  std::vector<CodeView> codes_;
 
   std::vector<Connection*> by_rank_;
   std::vector<Connection*> attached_;

@@ -20,6 +20,11 @@ Status BadCode(uint64_t sequence) {
                sequence)};
 }
 
+// Of that many elements of Space::kCodes, a multiple of kCodeGrain.
+size_t CodeRoom(const Codec& codec, uint64_t elements) {
+  return elements / kCodeGrain * codec.EncodedSize(kCodeGrain);
+}
+
 }  // namespace
 
 void ScheduleRunner::RunSteps() {
@@ -72,13 +77,32 @@ size_t ScheduleRunner::ScratchOf(const Run& run, const Schedule& schedule) {
   if (schedule.code_count == 0) {
     return schedule.scratch_count * run.element_size;
   }
-  return CodesBegin(run, schedule) +
-         run.codec->EncodedSize(schedule.code_count);
+  return CodesBegin(run, schedule) + CodeRoom(*run.codec, schedule.code_count);
 }
 
-size_t ScheduleRunner::BytesOf(const Run& run, const Extent& extent) const {
+// A code whose length is to be seen.
+bool ScheduleRunner::IsMeasured(const Segment& segment, const Extent& extent) {
+  return extent.space == Space::kCodes && extent.count > 0 &&
+         !segment.run->codec->fixed_rate();
+}
+
+// The most bytes it has.
+size_t ScheduleRunner::RoomFor(const Run& run, const Extent& extent) {
   return extent.space == Space::kCodes ? run.codec->EncodedSize(extent.count)
                                        : extent.count * run.element_size;
+}
+
+size_t ScheduleRunner::BytesOf(const Segment& segment, const Extent& extent) {
+  return IsMeasured(segment, extent)
+             ? segment.code_sizes[extent.offset / kCodeGrain]
+             : RoomFor(*segment.run, extent);
+}
+
+void ScheduleRunner::Measure(Segment& segment, const Extent& code,
+                             size_t bytes) {
+  if (IsMeasured(segment, code)) {
+    segment.code_sizes[code.offset / kCodeGrain] = static_cast<uint32_t>(bytes);
+  }
 }
 
 uint8_t* ScheduleRunner::At(const Segment& segment,
@@ -96,7 +120,7 @@ uint8_t* ScheduleRunner::At(const Segment& segment,
       return segment.scratch.bytes.get() + extent.offset * size;
     case Space::kCodes:
       return segment.scratch.bytes.get() + CodesBegin(run, segment.schedule()) +
-             run.codec->EncodedSize(extent.offset);
+             CodeRoom(*run.codec, extent.offset);
   }
   return nullptr;
 }
@@ -115,7 +139,7 @@ void ScheduleRunner::SendStep(Segment& segment, const Step& step,
              segment.index << 32 | step.message};
   send.fingerprint = segment.run->fingerprint;
   send.data = At(segment, source);
-  send.size = BytesOf(*segment.run, source);
+  send.size = BytesOf(segment, source);
   send.listener = this;
   ++segment.run->lent;
   Peer(step.peer).Send(send);
@@ -134,7 +158,8 @@ void ScheduleRunner::RecvStep(Segment& segment, const Step& step,
              segment.index << 32 | step.message};
   recv.fingerprint = segment.run->fingerprint;
   recv.data = At(segment, step.target);
-  recv.size = BytesOf(*segment.run, step.target);
+  recv.size = RoomFor(*segment.run, step.target);
+  recv.at_most = IsMeasured(segment, step.target);
   recv.listener = this;
   ++segment.run->lent;
   Peer(step.peer).Recv(recv);
@@ -172,19 +197,20 @@ void ScheduleRunner::EncodeStep(Segment& segment, const Step& step,
                        source.count, step.final ? Stage::kTotal : Stage::kSum,
                        seed, run.tensor->residuals, At(segment, step.target));
   } else {
-    run.codec->Encode(At(segment, source), source.count,
-                      At(segment, step.target), {seed, 0});
+    Measure(segment, step.target,
+            run.codec->Encode(At(segment, source), source.count,
+                              At(segment, step.target), {seed, 0}));
   }
 }
 
 bool ScheduleRunner::DecodeStep(Segment& segment, const Step& step) {
   const Run& run = *segment.run;
-  decoded_.clear();
+  codes_.clear();
   for (const Extent& source : segment.schedule().SourcesOf(step)) {
-    decoded_.push_back(At(segment, source));
+    codes_.push_back({At(segment, source), BytesOf(segment, source)});
   }
   const bool divide = step.final && run.operation->call.op == ReduceOp::kAvg;
-  return DecodeSum(*run.codec, decoded_, step.target.count,
+  return DecodeSum(*run.codec, codes_, step.target.count,
                    divide ? static_cast<uint32_t>(topology_.size()) : 1,
                    At(segment, step.target));
 }

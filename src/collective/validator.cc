@@ -105,7 +105,9 @@ class Validator {
                             : adds                       ? n >= 1
                                                          : n == 1;
     if (!good_count) return Bad(i, Text("it has %u sources", n));
-    if (step.final && !adds) return Bad(i, "only sums are final");
+    if (step.final && !adds && step.kind != StepKind::kEncode) {
+      return Bad(i, "only sums are final");
+    }
     return {};
   }
 

@@ -36,7 +36,13 @@ class DecodeSumTest : public ::testing::Test {
       codes_.emplace_back(codec_->EncodedSize(kCount));
       codec_->Encode(vector.data(), kCount, codes_.back().data());
     }
-    for (const Bytes& code : codes_) pointers_.push_back(code.data());
+  }
+
+  std::vector<CodeView> Views() const {
+    std::vector<CodeView> views;
+    for (const Bytes& code : codes_)
+      views.push_back({code.data(), code.size()});
+    return views;
   }
 
   // As DecodeSum has it, of whole vectors.
@@ -58,13 +64,13 @@ class DecodeSumTest : public ::testing::Test {
 
   std::optional<Codec> codec_;
   std::vector<Bytes> codes_;
-  std::vector<const uint8_t*> pointers_;
 };
 
 TEST_F(DecodeSumTest, TilesAddUpToTheWhole) {
   Encode("int8", DataType::kFloat32, 3);
   std::vector<float> got(kCount);
-  ASSERT_TRUE(DecodeSum(*codec_, pointers_, kCount, 3,
+  std::vector<CodeView> views = Views();
+  ASSERT_TRUE(DecodeSum(*codec_, views, kCount, 3,
                         reinterpret_cast<uint8_t*>(got.data())));
   EXPECT_EQ(got, Sum(3));
 }
@@ -72,10 +78,23 @@ TEST_F(DecodeSumTest, TilesAddUpToTheWhole) {
 TEST_F(DecodeSumTest, ShortFloatsAreRoundedOnce) {
   Encode("int8:block=32", DataType::kFloat16, 2);
   Bytes got(kCount * 2);
-  ASSERT_TRUE(DecodeSum(*codec_, pointers_, kCount, 1, got.data()));
+  std::vector<CodeView> views = Views();
+  ASSERT_TRUE(DecodeSum(*codec_, views, kCount, 1, got.data()));
   Bytes expected(kCount * 2);
   ConvertF32ToF16(expected.data(), Sum(1).data(), kCount);
   EXPECT_EQ(got, expected);
+}
+
+TEST_F(DecodeSumTest, ACodeTooLongOrShortIsTold) {
+  Encode("int8", DataType::kFloat32, 2);
+  std::vector<float> sum(kCount);
+  auto* target = reinterpret_cast<uint8_t*>(sum.data());
+  for (const int off : {-1, 1}) {
+    codes_[1].resize(codes_[0].size() + 1);
+    std::vector<CodeView> views = Views();
+    views[1].size = codes_[0].size() + static_cast<size_t>(off);
+    EXPECT_FALSE(DecodeSum(*codec_, views, kCount, 1, target)) << off;
+  }
 }
 
 TEST_F(DecodeSumTest, ABadCodeIsTold) {
@@ -86,7 +105,8 @@ TEST_F(DecodeSumTest, ABadCodeIsTold) {
     Bytes broken = codes_[1];
     broken[i] = broken[i + 1] = 0xff;
     std::vector<float> sum(kCount);
-    const std::vector<const uint8_t*> codes = {codes_[0].data(), broken.data()};
+    std::vector<CodeView> codes = Views();
+    codes[1].data = broken.data();
     told = !DecodeSum(*codec_, codes, kCount, 1,
                       reinterpret_cast<uint8_t*>(sum.data()));
   }
