@@ -4,6 +4,7 @@
 //   bf16                               f32 cast to bf16
 //   int8                               blocks of 64 elements, one scale each
 //   int4:block=32,rounding=stochastic
+//   auto:0.01                          the fastest with an error of up to 1 %
 //
 //   Result<CodecSpec> spec = CodecSpec::Parse("int8:block=128");
 //   if (!spec.ok()) ...                // names the word and what is accepted
@@ -23,11 +24,12 @@ namespace longhaul {
 
 /// The values appear on the wire (docs/wire_format.md).
 enum class CodecId : uint8_t {
-  kNone = 0,  ///< the elements as they are
-  kBf16 = 1,  ///< f32 cast to bf16
-  kF16 = 2,   ///< f32 cast to f16; from 65520 on, infinity
-  kInt8 = 3,  ///< blocks with a scale each, elements from -127 to 127
-  kInt4 = 4,  ///< blocks with a scale each, elements from -7 to 7
+  kNone = 0,    ///< the elements as they are
+  kBf16 = 1,    ///< f32 cast to bf16
+  kF16 = 2,     ///< f32 cast to f16; from 65520 on, infinity
+  kInt8 = 3,    ///< blocks with a scale each, elements from -127 to 127
+  kInt4 = 4,    ///< blocks with a scale each, elements from -7 to 7
+  kAuto = 255,  ///< one for each operation that keeps a bound on the error
 };
 
 /// How an element that lies between two codes is rounded.
@@ -42,7 +44,8 @@ struct CodecSpec {
 
   CodecId id = CodecId::kNone;
   CodecRounding rounding = CodecRounding::kNearest;  ///< kInt8 and kInt4
-  uint16_t block = 0;  ///< elements, a power of two; 0 without blocks
+  uint16_t block = 0;      ///< elements, a power of two; 0 without blocks
+  uint32_t max_error = 0;  ///< kAuto: the bound, in millionths
 
   /// The codec with its default parameters: blocks of 64 (kInt8) or 32 (kInt4)
   /// elements, the shortest that give 3.85 and 7 bytes of f32 per byte sent.
@@ -53,6 +56,11 @@ struct CodecSpec {
   static Result<CodecSpec> Parse(std::string_view text);
   /// The shortest text that Parse turns into this value.
   std::string ToString() const;
+
+  /// kAuto: the relative L2 error that a result may have.
+  double MaxError() const noexcept { return max_error * 1e-6; }
+  /// The relative L2 error of vectors of gaussian f32s; of kAuto, 0.
+  double TypicalError() const noexcept;
 
   /// Whether the parameters fit the codec, as those from Of and Parse do.
   bool Valid() const noexcept;

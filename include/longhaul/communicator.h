@@ -172,10 +172,15 @@ class Communicator {
   /// Which algorithm an all-reduce of this length would use.
   Result<Algorithm> AlgorithmFor(size_t count, DataType type) const;
   std::vector<PeerCounters> Counters() const;
+  /// With which codec a sum of this length would cross between sites.
+  CodecSpec CodecFor(size_t count, DataType type) const;
+  /// What this rank has done with each codec it may use.
+  std::vector<CodecCounters> CodecUse() const;
 
  private:
   friend class CommunicatorMaker;
   class Impl;
+  Status AgreeOnCodecs();
   explicit Communicator(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

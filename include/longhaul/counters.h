@@ -4,6 +4,7 @@
 // Plain values; thread-compatible.
 #pragma once
 
+#include <longhaul/codec.h>
 #include <longhaul/types.h>
 
 #include <chrono>
@@ -56,6 +57,16 @@ struct PeerCounters {
   std::chrono::nanoseconds rtt{0};
   std::chrono::nanoseconds min_rtt{0};
   std::vector<PathCounters> paths;  ///< to other sites only
+};
+
+/// What a rank has done with a codec. One entry for each that it may use.
+struct CodecCounters {
+  CodecSpec codec;
+  uint64_t operations = 0;   ///< that were encoded with it
+  uint64_t plain_bytes = 0;  ///< of elements that this rank has encoded
+  uint64_t coded_bytes = 0;  ///< of their codes
+  std::chrono::nanoseconds encode_time{0};
+  std::chrono::nanoseconds decode_time{0};  ///< and adding
 };
 
 }  // namespace longhaul

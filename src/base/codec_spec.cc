@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <optional>
 #include <span>
 
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kCodecNames = {"none", "bf16", "f16",
                                                          "int8", "int4"};
+constexpr std::string_view kAutoName = "auto";
 constexpr std::array<std::string_view, 2> kRoundingNames = {"nearest",
                                                             "stochastic"};
 constexpr std::array<std::string_view, 2> kParameterNames = {"block",
@@ -97,9 +99,27 @@ Status SetParameter(CodecSpec& spec, std::string_view text, unsigned& seen) {
   return *parameter == 0 ? SetBlock(spec, value) : SetRounding(spec, value);
 }
 
+// "0.01", "1%".
+Result<CodecSpec> ParseAuto(std::string_view bound) {
+  const bool percent = !bound.empty() && bound.back() == '%';
+  if (percent) bound.remove_suffix(1);
+  const std::optional<double> number = ParseNumber(Trim(bound));
+  const double error = number ? *number * (percent ? 0.01 : 1) : -1;
+  if (!(error >= 0 && error <= 1)) {
+    return Bad(
+        "auto needs the relative error that a result may have, from 0 to 1, as "
+        "in auto:0.01 or auto:1%");
+  }
+  CodecSpec spec;
+  spec.id = CodecId::kAuto;
+  spec.max_error = static_cast<uint32_t>(std::lround(error * 1e6));
+  return spec;
+}
+
 }  // namespace
 
 const char* NameOf(CodecId id) noexcept {
+  if (id == CodecId::kAuto) return kAutoName.data();
   const auto index = static_cast<size_t>(id);
   return index < kCodecNames.size() ? kCodecNames[index].data() : "?";
 }
@@ -120,6 +140,11 @@ CodecSpec CodecSpec::Of(CodecId id) noexcept {
 Result<CodecSpec> CodecSpec::Parse(std::string_view text) {
   const size_t colon = text.find(':');
   const std::string_view name = Trim(text.substr(0, colon));
+  if (EqualIgnoringCase(name, kAutoName)) {
+    return ParseAuto(colon == std::string_view::npos
+                         ? std::string_view()
+                         : Trim(text.substr(colon + 1)));
+  }
   const std::optional<size_t> id = Find(kCodecNames, name);
   if (!id) return Unknown("no codec is called", name, kCodecNames);
   CodecSpec spec = Of(static_cast<CodecId>(*id));
@@ -136,6 +161,7 @@ Result<CodecSpec> CodecSpec::Parse(std::string_view text) {
 }
 
 std::string CodecSpec::ToString() const {
+  if (id == CodecId::kAuto) return Text("auto:%g", MaxError());
   const CodecSpec usual = Of(id);
   std::string text = NameOf(id);
   char separator = ':';
@@ -149,7 +175,30 @@ std::string CodecSpec::ToString() const {
   return text;
 }
 
+double CodecSpec::TypicalError() const noexcept {
+  const double stochastic = rounding == CodecRounding::kStochastic ? 1.42 : 1;
+  const double blocks = std::log2(block == 0 ? 1.0 : block) - 5;
+  switch (id) {
+    case CodecId::kBf16:
+      return 0.0017;
+    case CodecId::kF16:
+      return 0.0002;
+    case CodecId::kInt8:
+      return stochastic * (0.0053 + 0.0005 * blocks);
+    case CodecId::kInt4:
+      return stochastic * (0.097 + 0.009 * blocks);
+    case CodecId::kNone:
+    case CodecId::kAuto:
+      break;
+  }
+  return 0;
+}
+
 bool CodecSpec::Valid() const noexcept {
+  if (id == CodecId::kAuto) {
+    return max_error <= 1'000'000 && block == 0 &&
+           rounding == CodecRounding::kNearest;
+  }
   if (HasBlocks(id)) {
     return ValidBlock(block) && rounding <= CodecRounding::kStochastic;
   }
@@ -159,7 +208,8 @@ bool CodecSpec::Valid() const noexcept {
 
 uint64_t CodecSpec::Word() const noexcept {
   return uint64_t{static_cast<uint8_t>(id)} |
-         uint64_t{static_cast<uint8_t>(rounding)} << 8 | uint64_t{block} << 16;
+         uint64_t{static_cast<uint8_t>(rounding)} << 8 | uint64_t{block} << 16 |
+         uint64_t{max_error} << 32;
 }
 
 }  // namespace longhaul

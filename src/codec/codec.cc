@@ -24,6 +24,7 @@ bool IsFloat(DataType type) {
 
 bool Takes(CodecId id, DataType type) {
   if (id == CodecId::kNone) return true;
+  if (id == CodecId::kAuto) return false;
   return IsCast(id) ? type == DataType::kFloat32 : IsFloat(type);
 }
 
@@ -105,6 +106,12 @@ void Codec::EncodeBy(const void* source, size_t count, void* encoded,
       spec_.rounding == CodecRounding::kStochastic ? 1 : 0;
   kernels_->quantise[BitsOf(spec_.id)][RowOf(type_)].by[stochastic][decodes](
       call);
+}
+
+double Codec::TypicalShare() const noexcept {
+  constexpr size_t kMany = size_t{1} << 20;
+  return static_cast<double>(EncodedSize(kMany)) /
+         static_cast<double>(kMany * SizeOf(type_));
 }
 
 size_t Codec::Encode(const void* source, size_t count, void* encoded,

@@ -58,7 +58,7 @@ struct CodeView {
 class Codec {
  public:
   /// kUnsupported if the codec does not take that type: the casts take f32,
-  /// kInt8 and kInt4 take f32, f16 and bf16, kNone takes all.
+  /// kInt8 and kInt4 take f32, f16 and bf16, kNone takes all, kAuto none.
   /// kInvalidArgument if the spec is not Valid().
   static Result<Codec> Create(const CodecSpec& spec, DataType type);
   /// The same by the kernels given, for tests and benchmarks.
@@ -76,6 +76,10 @@ class Codec {
   /// The bytes that `count` elements become: exactly, or if the rate is not
   /// fixed, at most.
   size_t EncodedSize(size_t count) const noexcept;
+
+  /// Bytes of a code per byte of the vector, of long vectors; where the rate is
+  /// not fixed, of gradients as they usually are.
+  double TypicalShare() const noexcept;
 
   /// Encodes into EncodedSize(count) bytes; says how many of them it took.
   size_t Encode(const void* source, size_t count, void* encoded,

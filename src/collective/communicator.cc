@@ -106,6 +106,30 @@ class Communicator::Impl final : public PeerDirectory {
       std::this_thread::sleep_for(kPause);
     }
   }
+  /// How fast codecs are, here and then on the slowest rank.
+  std::vector<double> MeasureCodecs() const {
+    std::vector<double> speeds;
+    Call([&] {
+      if (runner_->ChoosesCodecs()) speeds = runner_->MeasureCodecs();
+    });
+    return speeds;
+  }
+  void SetCodecSpeeds(std::span<const double> speeds) {
+    Call([&] { runner_->SetCodecSpeeds(speeds); });
+  }
+  CodecSpec CodecFor(size_t count, DataType type) const {
+    CodecSpec spec;
+    OperationCall call;
+    call.count = count;
+    call.type = type;
+    Call([&] { spec = runner_->CodecFor(call); });
+    return spec;
+  }
+  std::vector<CodecCounters> CodecUse() const {
+    std::vector<CodecCounters> counters;
+    Call([&] { counters = runner_->codec_counters(); });
+    return counters;
+  }
   /// Of the sharded all-reduce, now.
   SiteShares Shares() const {
     SiteShares shares;
@@ -326,6 +350,7 @@ Result<std::unique_ptr<Communicator>> CommunicatorMaker::Make(
     }
     met = Meet(communicator, patience);
     if (met.ok()) communicator->impl_->AgreeOnRates();
+    if (met.ok()) met = communicator->AgreeOnCodecs();
   }
   if (!met.ok()) return met;
   return communicator;
@@ -468,6 +493,25 @@ Status Communicator::LoadFeedback(const std::vector<uint8_t>& saved) {
   impl_->WithFeedback(
       [&](Feedback& feedback) { status = feedback.Load(saved); });
   return status;
+}
+
+CodecSpec Communicator::CodecFor(size_t count, DataType type) const {
+  return impl_->CodecFor(count, type);
+}
+
+std::vector<CodecCounters> Communicator::CodecUse() const {
+  return impl_->CodecUse();
+}
+
+// What is slowest anywhere is how fast all go.
+Status Communicator::AgreeOnCodecs() {
+  std::vector<double> speeds = impl_->MeasureCodecs();
+  if (speeds.empty()) return {};
+  Request least = AllReduce(speeds.data(), speeds.data(), speeds.size(),
+                            DataType::kFloat64, ReduceOp::kMin);
+  Status agreed = least.Wait();
+  if (agreed.ok()) impl_->SetCodecSpeeds(speeds);
+  return agreed;
 }
 
 std::vector<PeerCounters> Communicator::Counters() const {

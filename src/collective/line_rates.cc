@@ -50,6 +50,19 @@ SiteRates RatesOf(const Topology& planned, SiteIndex site,
   return rates;
 }
 
+// Nothing if nothing is known of some site.
+std::optional<Rates> AllRates(const Topology& planned,
+                              std::span<const double> told, double goodput) {
+  const auto sites = static_cast<size_t>(planned.site_count());
+  LH_CHECK(told.size() == kToldPerSite * sites);
+  Rates rates{};
+  for (size_t i = 0; i < sites; ++i) {
+    rates[i] = RatesOf(planned, static_cast<SiteIndex>(i), told, goodput);
+    if (rates[i].up <= 0) return std::nullopt;
+  }
+  return rates;
+}
+
 }  // namespace
 
 void Tell(SiteIndex site, const LineRates& rates, std::span<double> told) {
@@ -63,18 +76,29 @@ std::optional<Topology> Replanned(const Topology& planned,
                                   const SiteShares& shares,
                                   std::span<const double> told,
                                   double goodput) {
+  LH_CHECK(shares.sites() == planned.site_count());
   const auto sites = static_cast<size_t>(planned.site_count());
-  LH_CHECK(told.size() == kToldPerSite * sites &&
-           shares.sites() == planned.site_count());
-  Rates rates{};
-  for (size_t i = 0; i < sites; ++i) {
-    rates[i] = RatesOf(planned, static_cast<SiteIndex>(i), told, goodput);
-    if (rates[i].up <= 0) return std::nullopt;
-  }
-  if (PeriodBy(shares, rates) <= kWorthIt * BestPeriod(sites, rates)) {
+  const std::optional<Rates> rates = AllRates(planned, told, goodput);
+  if (!rates) return std::nullopt;
+  if (PeriodBy(shares, *rates) <= kWorthIt * BestPeriod(sites, *rates)) {
     return std::nullopt;
   }
-  return planned.WithWanRates(std::span(rates).first(sites));
+  return planned.WithWanRates(std::span(*rates).first(sites));
+}
+
+std::optional<Topology> Changed(const Topology& planned,
+                                std::span<const double> told, double goodput) {
+  const std::optional<Rates> rates = AllRates(planned, told, goodput);
+  if (!rates) return std::nullopt;
+  for (SiteIndex site = 0; site < planned.site_count(); ++site) {
+    const double now = Least((*rates)[static_cast<size_t>(site)]);
+    const double then = std::min(planned.WanUp(site), planned.WanDown(site));
+    if (now > kMuch * then || then > kMuch * now) {
+      return planned.WithWanRates(
+          std::span(*rates).first(static_cast<size_t>(planned.site_count())));
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace longhaul

@@ -43,4 +43,11 @@ std::optional<Topology> Replanned(const Topology& planned,
 
 inline constexpr double kWorthIt = 1.08;
 
+/// Likewise where the rates themselves count: nothing if each site's is planned
+/// with as it was told, give or take a factor of kMuch.
+std::optional<Topology> Changed(const Topology& planned,
+                                std::span<const double> told, double goodput);
+
+inline constexpr double kMuch = 1.25;
+
 }  // namespace longhaul

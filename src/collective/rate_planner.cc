@@ -8,9 +8,10 @@
 
 namespace longhaul {
 
-RatePlanner::RatePlanner(const Topology& topology, Rank self)
+RatePlanner::RatePlanner(const Topology& topology, Rank self, bool watch)
     : planned_(topology),
       site_(topology.SiteOf(self)),
+      watch_(watch),
       told_(kToldPerSite * static_cast<size_t>(topology.site_count())) {}
 
 bool RatePlanner::IsLarge(const OperationCall& call) const {
@@ -42,6 +43,9 @@ OperationCall RatePlanner::Ask(const LineRates& own) {
 bool RatePlanner::Use(const SiteShares& shares, bool at_once) {
   std::optional<Topology> seen =
       Replanned(planned_, shares, told_, CostParameters().goodput);
+  if (!seen && watch_) {
+    seen = Changed(planned_, told_, CostParameters().goodput);
+  }
   const bool again = std::exchange(doubted_, seen.has_value());
   if (!seen || (!at_once && !again)) return false;
   doubted_ = false;

@@ -23,12 +23,13 @@ namespace longhaul {
 class RatePlanner {
  public:
   /// For rank `self`. Does nothing where rates make no difference: below three
-  /// sites, and where there are too many for shares.
-  RatePlanner(const Topology& topology, Rank self);
+  /// sites, and where there are too many for shares. `watch`: what rates are
+  /// makes a difference by itself, wherever there are several sites.
+  RatePlanner(const Topology& topology, Rank self, bool watch = false);
 
   /// Do rates make a difference?
   bool Matters() const {
-    return planned_.site_count() > 2 &&
+    return planned_.site_count() > (watch_ ? 1 : 2) &&
            planned_.site_count() <= SiteShares::kMostSites;
   }
   /// What operations are planned with.
@@ -61,6 +62,7 @@ class RatePlanner {
 
   Topology planned_;
   const SiteIndex site_;
+  const bool watch_;
   std::vector<double> told_;
   uint64_t counted_ = 0;
   bool doubted_ = false;  ///< the last sum asked for another plan

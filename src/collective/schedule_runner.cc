@@ -22,11 +22,14 @@ ScheduleRunner::ScheduleRunner(Engine& engine, const Topology& topology,
       config_(config),
       codecs_(config.codec),
       feedback_(config.feedback_memory),
-      planner_(topology, config.self),
+      planner_(topology, config.self, codecs_.chooses()),
       shares_(SharesOf(topology)),
       own_operations_(new OperationTable(this)),
       cache_(topology, config.self),
       by_rank_(static_cast<size_t>(topology.size()), nullptr) {
+  for (const CodecOffer& offer : codecs_.offers()) {
+    codec_counters_.push_back({.codec = offer.spec()});
+  }
   ready_.reserve(kUsuallyReady);
   ended_.reserve(kMaxSegmentsInFlight);
   idle_scratch_.reserve(kMaxSegmentsInFlight);
@@ -161,46 +164,72 @@ void ScheduleRunner::Begin(Operation& operation) {
   Wake();
 }
 
-Result<OperationPlan> ScheduleRunner::PlanBlocks(
-    const OperationCall& call) const {
+Status ScheduleRunner::PlanBlocks(const OperationCall& call,
+                                  OperationPlan* plan) const {
   Status buildable = CheckBuildable(topology_, Algorithm::kHierarchical);
   if (!buildable.ok()) return buildable;
-  return OperationPlan::ForBlocks(
+  const Result<OperationPlan> made = OperationPlan::ForBlocks(
       call.collective, call.block, {call.offset, call.offset + call.count},
       SizeOf(call.type), topology_, config_.segments);
+  if (!made.ok()) return made.status();
+  *plan = *made;
+  return {};
 }
 
-Result<OperationPlan> ScheduleRunner::PlanVector(const OperationCall& call) {
-  const size_t element_size = SizeOf(call.type);
-  const SegmentOptions segments = SegmentsOf(call);
+Result<CodecChoice> ScheduleRunner::Choose(const OperationCall& call) const {
+  return ChooseCodec({config_.algorithm, call.count, call.type, call.op},
+                     codecs_, planner_.topology(), shares_, config_.segments);
+}
+
+Result<Algorithm> ScheduleRunner::AlgorithmFor(
+    const OperationCall& call) const {
+  const Result<CodecChoice> choice = Choose(call);
+  if (!choice.ok()) return choice.status();
+  return choice->algorithm;
+}
+
+CodecSpec ScheduleRunner::CodecFor(const OperationCall& call) const {
+  const Result<CodecChoice> choice = Choose(call);
+  if (!choice.ok() || choice->offer == nullptr) return {};
+  return choice->offer->spec();
+}
+
+void ScheduleRunner::SetCodecSpeeds(std::span<const double> speeds) {
+  codecs_.SetSpeeds(speeds);
+  choices_ = {};
+}
+
+Status ScheduleRunner::PlanVector(const OperationCall& call, Run* run) {
   Choice& choice =
-      choices_[(call.count * 0x9e3779b97f4a7c15u + element_size) >> 58];
-  if (!choice.valid || choice.count != call.count ||
-      choice.element_size != element_size ||
-      choice.code_share != segments.code_share) {
-    const Result<Algorithm> algorithm = AlgorithmFor(call);
-    if (!algorithm.ok()) return algorithm.status();
-    Result<OperationPlan> plan =
-        OperationPlan::ForVector(*algorithm, shares_, call.count, element_size,
-                                 planner_.topology(), segments);
-    if (!plan.ok()) return plan;
-    choice = {true, call.count, element_size, segments.code_share, *plan};
+      choices_[HashOf({call.count, static_cast<uint64_t>(call.type),
+                       static_cast<uint64_t>(call.op)}) %
+               choices_.size()];
+  if (!choice.valid || choice.count != call.count || choice.type != call.type ||
+      choice.op != call.op) {
+    const Result<CodecChoice> chosen = Choose(call);
+    if (!chosen.ok()) return chosen.status();
+    const CodecOffer* offer = chosen->offer;
+    SegmentOptions segments = config_.segments;
+    if (offer != nullptr) {
+      segments.code_share = CodeShare(*offer->For(call.type, call.op));
+    }
+    const Result<OperationPlan> plan = OperationPlan::ForVector(
+        chosen->algorithm, shares_, call.count, SizeOf(call.type),
+        planner_.topology(), segments);
+    if (!plan.ok()) return plan.status();
+    choice = {true,    call.count, call.type,
+              call.op, *plan,      plan->coded() ? offer : nullptr};
   }
-  return choice.plan;
-}
-
-// With what an operation's codec makes of its vector.
-SegmentOptions ScheduleRunner::SegmentsOf(const OperationCall& call) const {
-  SegmentOptions segments = config_.segments;
-  const Codec* codec = codecs_.For(call.type, call.op);
-  if (codec != nullptr) segments.code_share = CodeShare(*codec);
-  return segments;
+  run->plan = choice.plan;
+  run->offer = choice.offer;
+  return {};
 }
 
 Status ScheduleRunner::Prepare(Run& run) {
   const OperationCall& call = run.operation->call;
   const bool blocks = IsOfBlocks(call.collective);
   run.plan = {};
+  run.offer = nullptr;
   run.codec = nullptr;
   run.tensor = nullptr;
   run.element_size = SizeOf(call.type);
@@ -210,27 +239,31 @@ Status ScheduleRunner::Prepare(Run& run) {
   run.fingerprint.type = static_cast<uint8_t>(call.type);
   run.fingerprint.op = static_cast<uint8_t>(call.op);
   if (blocks) run.fingerprint.root = Fold(HashOf({call.block, call.offset}));
-  const Result<OperationPlan> plan =
-      blocks ? PlanBlocks(call) : PlanVector(call);
-  if (!plan.ok()) return plan.status();
-  run.plan = *plan;
-  run.fingerprint.algorithm = static_cast<uint8_t>(plan->algorithm());
-  if (plan->algorithm() == Algorithm::kSharded) {
-    run.fingerprint.root = plan->shares().Hash();
+  const Status planned =
+      blocks ? PlanBlocks(call, &run.plan) : PlanVector(call, &run);
+  if (!planned.ok()) return planned;
+  const OperationPlan& plan = run.plan;
+  run.fingerprint.algorithm = static_cast<uint8_t>(plan.algorithm());
+  if (plan.algorithm() == Algorithm::kSharded) {
+    run.fingerprint.root = plan.shares().Hash();
   }
-  if (plan->coded()) {
-    run.codec = codecs_.For(call.type, call.op);
-    run.tensor = TensorOf(call);
-    run.fingerprint.root ^= Fold(HashOf({codecs_.spec().Word()}));
+  if (run.offer != nullptr) {
+    run.codec = run.offer->For(call.type, call.op);
+    run.codec_use = &codec_counters_[static_cast<size_t>(
+        run.offer - codecs_.offers().data())];
+    ++run.codec_use->operations;
+    run.tensor = TensorOf(run);
+    run.fingerprint.root ^= Fold(HashOf({run.offer->spec().Word()}));
   }
-  run.fingerprint.segment = static_cast<uint32_t>(plan->segment_elements());
+  run.fingerprint.segment = static_cast<uint32_t>(plan.segment_elements());
   return {};
 }
 
 // Whose residuals are kept: a name is the owner's, else it is told by its
 // place.
-Feedback::Tensor* ScheduleRunner::TensorOf(const OperationCall& call) {
-  if (!config_.feedback || codecs_.ForFeedback() == nullptr) return nullptr;
+Feedback::Tensor* ScheduleRunner::TensorOf(const Run& run) {
+  if (!config_.feedback || run.offer->ForFeedback() == nullptr) return nullptr;
+  const OperationCall& call = run.operation->call;
   TensorKey key = {call.tensor, 0, 0};
   if (call.tensor == 0) {
     key.address = reinterpret_cast<uintptr_t>(call.input);

@@ -8,6 +8,7 @@
 // Engine thread only.
 #pragma once
 
+#include <longhaul/counters.h>
 #include <longhaul/options.h>
 #include <longhaul/status.h>
 
@@ -19,6 +20,7 @@
 #include <optional>
 #include <vector>
 
+#include "collective/codec_choice.h"
 #include "collective/codecs.h"
 #include "collective/feedback.h"
 #include "collective/operation.h"
@@ -77,9 +79,17 @@ class ScheduleRunner final : private Pollable,
   /// of the topology. All ranks have to change between the same operations.
   void SetShares(const SiteShares& shares);
   /// What an all-reduce would use now.
-  Result<Algorithm> AlgorithmFor(const OperationCall& call) const {
-    return SelectAlgorithm(config_.algorithm, call.count, SizeOf(call.type),
-                           planner_.topology(), shares_, SegmentsOf(call));
+  Result<Algorithm> AlgorithmFor(const OperationCall& call) const;
+  /// What it would encode with now: kNone if with nothing.
+  CodecSpec CodecFor(const OperationCall& call) const;
+  /// How fast the codecs are here (Codecs::MeasureSpeeds), and how fast they
+  /// are thought to be. All ranks have to change between the same operations.
+  std::vector<double> MeasureCodecs() const { return codecs_.MeasureSpeeds(); }
+  void SetCodecSpeeds(std::span<const double> speeds);
+  bool ChoosesCodecs() const { return codecs_.chooses(); }
+  /// What codecs have done here, by spec.
+  const std::vector<CodecCounters>& codec_counters() const {
+    return codec_counters_;
   }
   /// By which sharded all-reduces are cut that begin now.
   const SiteShares& shares() const { return shares_; }
@@ -134,7 +144,9 @@ class ScheduleRunner final : private Pollable,
     Fingerprint fingerprint;
     size_t element_size = 1;
     OperationPlan plan;
-    const Codec* codec = nullptr;        ///< if the plan is coded
+    const CodecOffer* offer = nullptr;   ///< if the plan is coded
+    const Codec* codec = nullptr;        ///< of the offer, for the type
+    CodecCounters* codec_use = nullptr;  ///< of the offer
     Feedback::Tensor* tensor = nullptr;  ///< if its residuals are kept
     uint64_t launched = 0;               ///< segments
     uint64_t ended = 0;                  ///< segments
@@ -146,9 +158,10 @@ class ScheduleRunner final : private Pollable,
   struct Choice {
     bool valid = false;
     uint64_t count = 0;
-    size_t element_size = 0;
-    double code_share = 1;
+    DataType type = DataType::kInt8;
+    ReduceOp op = ReduceOp::kSum;
     OperationPlan plan;
+    const CodecOffer* offer = nullptr;
   };
 
   void Poll(uint32_t events, TimePoint now) override;
@@ -171,10 +184,10 @@ class ScheduleRunner final : private Pollable,
   void Begin(Operation& operation);
   void Ask();
   void UseRates();
-  SegmentOptions SegmentsOf(const OperationCall& call) const;
+  Result<CodecChoice> Choose(const OperationCall& call) const;
   Status Prepare(Run& run);
-  Result<OperationPlan> PlanBlocks(const OperationCall& call) const;
-  Result<OperationPlan> PlanVector(const OperationCall& call);
+  Status PlanBlocks(const OperationCall& call, OperationPlan* plan) const;
+  Status PlanVector(const OperationCall& call, Run* run);
   void CheckEarlyNews(Run& run);
   void CompareWith(Run& run, const ChunkHeader& header);
   bool LaunchSegments();
@@ -188,7 +201,7 @@ class ScheduleRunner final : private Pollable,
   void ReduceStep(Segment& segment, const Step& step);
   void EncodeStep(Segment& segment, const Step& step, uint32_t index);
   bool DecodeStep(Segment& segment, const Step& step);
-  Feedback::Tensor* TensorOf(const OperationCall& call);
+  Feedback::Tensor* TensorOf(const Run& run);
   uint64_t SeedOf(const Segment& segment, uint32_t step) const;
   void StepDone(Segment& segment, uint32_t step);
   void MessageBack(Segment& segment, uint32_t step, const Status& status);
@@ -216,7 +229,8 @@ class ScheduleRunner final : private Pollable,
   const Topology& topology_;
   PeerDirectory& peers_;
   const RunnerConfig config_;
-  const Codecs codecs_;
+  Codecs codecs_;
+  std::vector<CodecCounters> codec_counters_;  ///< by offer
   Feedback feedback_;
   RatePlanner planner_;
   SiteShares shares_;  ///< of sharded all-reduces that begin

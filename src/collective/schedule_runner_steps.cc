@@ -1,6 +1,7 @@
 // The steps of segments in flight: messages and arithmetic.
 #include <cinttypes>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "collective/decode_sum.h"
 #include "collective/fingerprint.h"
@@ -191,8 +192,9 @@ void ScheduleRunner::EncodeStep(Segment& segment, const Step& step,
   const Extent& source = segment.schedule().SourcesOf(step)[0];
   const Run& run = *segment.run;
   const uint64_t seed = SeedOf(segment, index);
+  const TimePoint start = Now();
   if (run.tensor != nullptr) {
-    EncodeWithFeedback(*codecs_.ForFeedback(), run.operation->call.type,
+    EncodeWithFeedback(*run.offer->ForFeedback(), run.operation->call.type,
                        At(segment, source), segment.input + step.element,
                        source.count, step.final ? Stage::kTotal : Stage::kSum,
                        seed, run.tensor->residuals, At(segment, step.target));
@@ -201,6 +203,10 @@ void ScheduleRunner::EncodeStep(Segment& segment, const Step& step,
             run.codec->Encode(At(segment, source), source.count,
                               At(segment, step.target), {seed, 0}));
   }
+  CodecCounters& use = *run.codec_use;
+  use.plain_bytes += source.count * run.element_size;
+  use.coded_bytes += BytesOf(segment, step.target);
+  use.encode_time += std::chrono::nanoseconds(Now() - start);
 }
 
 bool ScheduleRunner::DecodeStep(Segment& segment, const Step& step) {
@@ -210,9 +216,13 @@ bool ScheduleRunner::DecodeStep(Segment& segment, const Step& step) {
     codes_.push_back({At(segment, source), BytesOf(segment, source)});
   }
   const bool divide = step.final && run.operation->call.op == ReduceOp::kAvg;
-  return DecodeSum(*run.codec, codes_, step.target.count,
-                   divide ? static_cast<uint32_t>(topology_.size()) : 1,
-                   At(segment, step.target));
+  const TimePoint start = Now();
+  const bool sound =
+      DecodeSum(*run.codec, codes_, step.target.count,
+                divide ? static_cast<uint32_t>(topology_.size()) : 1,
+                At(segment, step.target));
+  run.codec_use->decode_time += std::chrono::nanoseconds(Now() - start);
+  return sound;
 }
 
 void ScheduleRunner::StepDone(Segment& segment, uint32_t step) {

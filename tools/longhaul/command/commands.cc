@@ -116,9 +116,12 @@ int RunPlan(const PlanRequest& request, const char* const* environment) {
   job.segments.segment_size = options->segment_size;
   job.segments.scratch_size = options->scratch_size;
   const Codecs codecs(options->compress);
-  if (const Codec* codec = codecs.For(job.type, ReduceOp::kSum)) {
-    job.codec = codecs.spec();
-    job.segments.code_share = job.cost.code_share = CodeShare(*codec);
+  if (!codecs.chooses() && !codecs.offers().empty()) {
+    const CodecOffer& offer = codecs.offers()[0];
+    if (const Codec* codec = offer.For(job.type, ReduceOp::kSum)) {
+      job.codec = codecs.spec();
+      job.segments.code_share = job.cost.code_share = CodeShare(*codec);
+    }
   }
   const Result<TopologyFile> file = TopologyFile::Read(request.topology);
   if (!file.ok()) return Complain("plan", file.status());
