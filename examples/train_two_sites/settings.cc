@@ -93,8 +93,7 @@ bool ReadSteps(std::string_view text, Settings& into) {
 std::vector<Option> Options() {
   return {
       Text("--data", "FOLDER",
-           "text files to learn, or `generated` for a made-up text "
-           "(/usr/share/common-licenses)",
+           "what to learn; generated: made up (/usr/share/common-licenses)",
            &Settings::data),
       Count("--seed", "of the first weights and of what is drawn (1)",
             &Settings::seed, 0),
@@ -106,13 +105,12 @@ std::vector<Option> Options() {
       Count("--every", "steps between two lines of the table (20)",
             &Settings::every),
       Count("--validation",
-            "places of the held-out text per validation, over all ranks (4096)",
+            "places of held-out text per validation, over all ranks (4096)",
             &Settings::validation),
       Text("--csv", "FILE", "the table; -: standard output (-)",
            &Settings::csv),
       Text("--dump", "FOLDER",
-           "write each rank's own gradient, before the all-reduce, to "
-           "FOLDER/grad_rankR_stepS.f32",
+           "each rank's own gradients, to FOLDER/grad_rankR_stepS.f32",
            &Settings::dump),
       {"--dump-at", "STEP,...", "after which steps' work; the first is 1",
        ReadSteps},

@@ -20,7 +20,8 @@ using longhaul::StatusCode;
 constexpr uint64_t kWordsPurpose = 2;  // of random numbers
 constexpr uint64_t kTextPurpose = 3;
 constexpr uint64_t kFirstDraw = 16;
-constexpr size_t kHeldOut = 10;  // one part of so many
+constexpr size_t kStretch = 1000;  // of text, trained on or held out as one
+constexpr size_t kHeldOut = 10;    // every so many stretches, one
 
 // Words of two to seven letters, each letter one of three that may follow the
 // one before; some words are much more frequent than others.
@@ -105,14 +106,13 @@ Result<Text> Text::Load(const std::string& where) {
     if (occurs[c]) number[c] = static_cast<uint8_t>(text.vocabulary++);
   }
   for (const std::string& content : contents) {
-    const size_t held_out = content.size() / kHeldOut;
     for (size_t i = 0; i < content.size(); ++i) {
-      auto& part =
-          i < content.size() - held_out ? text.training : text.held_out;
+      auto& part = i / kStretch % kHeldOut == kHeldOut - 1 ? text.held_out
+                                                           : text.training;
       part.push_back(number[static_cast<uint8_t>(content[i])]);
     }
   }
-  if (text.held_out.size() < 1000) {
+  if (text.held_out.size() < kStretch) {
     return Unusable("there are less than 10000 characters in " + where);
   }
   return text;

@@ -1,5 +1,5 @@
-// The text that is learnt: files of a folder, or one that is made up. A tenth
-// is held out, for validation.
+// The text that is learnt: files of a folder, or one that is made up. Every
+// tenth stretch of it is held out, for validation.
 //
 // Plain values; thread-compatible.
 #pragma once
