@@ -26,7 +26,7 @@ Result<Curve> Curve::Open(const std::string& name) {
   std::FILE* file = name == "-" ? stdout : std::fopen(name.c_str(), "w");
   if (file == nullptr) return CannotWrite(name);
   Curve curve(file, name);
-  const Status status = curve.Flushed(std::fprintf(
+  Status status = curve.Flushed(std::fprintf(
       file, "step,seconds,training_loss,validation_loss,wan_bytes\n"));
   if (!status.ok()) return status;
   return curve;

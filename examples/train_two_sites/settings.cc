@@ -135,8 +135,9 @@ Result<Settings> Parse(int argc, const char* const* argv) {
     const auto option =
         std::find_if(options.begin(), options.end(),
                      [&](const Option& each) { return each.name == name; });
-    if (option == options.end())
+    if (option == options.end()) {
       return Wrong(name + ": there is no such option");
+    }
     if (++i == argc) return Wrong(name + " needs a value: " + option->value);
     if (!option->read(argv[i], settings)) {
       return Wrong(name + " " + argv[i] + ": " + option->help);

@@ -156,7 +156,7 @@ Status Trainer::Validate(uint64_t step, Curve* curve) {
            share * static_cast<uint64_t>(world_.rank()), share);
   double sums[] = {model_.Loss(parameters_, batch),
                    static_cast<double>(WanBytes() - wan_bytes_before_)};
-  const Status status =
+  Status status =
       world_.AllReduce(sums, sums, 2, DataType::kFloat64, ReduceOp::kSum)
           .Wait();
   if (!status.ok()) return status;
