@@ -1,8 +1,8 @@
 #include "trainer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <cstring>
 #include <numbers>
 #include <string>
 
@@ -29,12 +29,15 @@ uint64_t Hash(const void* data, size_t size,
 
 // Of all that must be the same on every rank.
 uint64_t HashOfTask(const Settings& settings, const Text& text) {
-  const uint64_t numbers[] = {settings.seed,   settings.steps,
-                              settings.batch,  settings.hidden,
-                              settings.every,  settings.validation,
-                              text.vocabulary, text.training.size()};
-  uint64_t hash = Hash(numbers, sizeof numbers);
-  hash = Hash(&settings.rate, sizeof settings.rate, hash);
+  std::string numbers;
+  for (const uint64_t number :
+       {settings.seed, settings.steps, settings.batch, settings.hidden,
+        settings.every, settings.validation, uint64_t{text.vocabulary},
+        uint64_t{text.training.size()},
+        std::bit_cast<uint64_t>(settings.rate)}) {
+    numbers += std::to_string(number) + ' ';
+  }
+  uint64_t hash = Hash(numbers.data(), numbers.size());
   hash = Hash(text.training.data(), text.training.size(), hash);
   return Hash(text.held_out.data(), text.held_out.size(), hash);
 }
