@@ -249,11 +249,8 @@ class RestReader {
       : shape_(shape), exponents_(exponents), count_(count) {}
 
   bool Read(Input& in, bool without_zeros, unsigned char* target) {
-    kept_ = count_;
-    if (without_zeros) {
-      kept_ -= static_cast<size_t>(
-          std::count(exponents_, exponents_ + count_, uint8_t{0}));
-    }
+    kept_ =
+        without_zeros ? shape_.kernels->not_zero(exponents_, count_) : count_;
     std::array<const unsigned char*, LosslessKernels::kMostPlanes> planes{};
     for (size_t plane = 0; plane < PlanesOf(shape_.type); ++plane) {
       planes[plane] = IsBits(shape_.type, plane) ? Bits(in) : in.Take(kept_);

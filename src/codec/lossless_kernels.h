@@ -35,7 +35,8 @@ struct LosslessKernels {
 
   const char* name;
 
-  /// The exponents of elements, a byte each.
+  /// The exponents of elements, a byte each; 0 for an element of zero, and for
+  /// f32 and bf16 also for -0 and subnormals.
   void (*exponents[kTypes])(const unsigned char* elements, size_t count,
                             unsigned char* out);
   /// The rest of elements in planes of a byte per element: sign and mantissa.
@@ -62,6 +63,8 @@ struct LosslessKernels {
                        size_t count, const unsigned char* deeper,
                        unsigned char* symbols);
 
+  /// How many exponents are not zero.
+  size_t (*not_zero)(const unsigned char* exponents, size_t count);
   /// The bytes whose exponent is not zero, to the front of `bytes`; all arrays
   /// padded. Returns how many.
   size_t (*compact)(const unsigned char* exponents, size_t count,

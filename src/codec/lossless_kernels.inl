@@ -38,11 +38,14 @@ struct Bf16Split {
   }
 };
 
+// Small f16s are subnormal often enough: their exponent is kept apart from that
+// of zero, all others being one more than they are.
 struct F16Split {
   using Word = uint16_t;
   static constexpr size_t kPlanes = 2;
   static LH_INLINE uint8_t Exponent(Word x) {
-    return static_cast<uint8_t>(x >> 10 & 0x1f);
+    const auto exponent = static_cast<Word>((x >> 10 & 0x1f) + 1);
+    return static_cast<uint8_t>(x == 0 ? 0 : exponent);
   }
   template <size_t kPlane>
   static LH_INLINE uint8_t Plane(Word x) {
@@ -50,7 +53,9 @@ struct F16Split {
                        : static_cast<uint8_t>(x >> 7 & 7);
   }
   static LH_INLINE Word Join(uint8_t exponent, const uint8_t* planes) {
-    return static_cast<Word>((planes[0] & 0x80) << 8 | (exponent & 0x1f) << 10 |
+    const auto plain =
+        static_cast<uint8_t>(exponent == 0 ? 0 : exponent - 1) & 0x1f;
+    return static_cast<Word>((planes[0] & 0x80) << 8 | plain << 10 |
                              planes[1] << 7 | (planes[0] & 0x7f));
   }
 };
@@ -141,6 +146,7 @@ constexpr LosslessKernels LH_KERNELS = {
     EncodeLevel,
     Escapes,
     DecodeLevel,
+    CountNotZero,
     Compact,
     Expand,
 };

@@ -333,6 +333,22 @@ size_t Escapes(const unsigned char* planes, unsigned width, size_t count) {
   return escapes;
 }
 
+// In sums of bytes that cannot overflow.
+size_t CountNotZero(const unsigned char* exponents, size_t count) {
+  size_t sum = 0;
+  while (count > 0) {
+    const size_t here = count < 128 ? count : 128;
+    unsigned char few = 0;
+    for (size_t i = 0; i < here; ++i) {
+      few = static_cast<unsigned char>(few + (exponents[i] != 0 ? 1 : 0));
+    }
+    sum += few;
+    exponents += here;
+    count -= here;
+  }
+  return sum;
+}
+
 size_t Compact(const unsigned char* exponents, size_t count,
                unsigned char* bytes) {
   Place at = CompactSteps(exponents, count, bytes);

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 
 namespace longhaul {
 namespace {
 
 constexpr unsigned kSymbols = 256;
 constexpr unsigned kWidest = 4;
+// Symbols of a level that is not the last, and of all such levels together.
+constexpr unsigned kMostInLevel = (1U << kWidest) - 1;
+constexpr unsigned kCoded = LosslessPlan::kMostLevels * kMostInLevel;
 constexpr size_t kDepth = LosslessPlan::kMostLevels + 1;
 
 // What to do with the symbols from a rank on, by ranks of frequency.
@@ -26,18 +30,19 @@ class Planner {
         ranked_[used_++] = counts[symbol] << 8 | symbol;
       }
     }
-    std::sort(ranked_.begin(), ranked_.begin() + used_, std::greater<>());
-    left_[used_] = 0;
-    for (unsigned rank = used_; rank > 0; --rank) {
-      left_[rank - 1] = left_[rank] + (ranked_[rank - 1] >> 8);
+    const unsigned sorted = std::min(used_, kCoded + 1);
+    std::partial_sort(ranked_.begin(), ranked_.begin() + sorted,
+                      ranked_.begin() + used_, std::greater<>());
+    left_[0] = std::accumulate(counts.begin(), counts.end(), 0U);
+    for (unsigned rank = 0; rank < sorted; ++rank) {
+      left_[rank + 1] = left_[rank] - (ranked_[rank] >> 8);
     }
   }
 
   LosslessPlan Make() {
     for (size_t depth = kDepth; depth > 0; --depth) {
-      // A level has 15 symbols at most.
-      const unsigned reach = std::min<unsigned>(
-          used_, static_cast<unsigned>(depth - 1) * ((1U << kWidest) - 1));
+      const unsigned reach =
+          std::min(used_, static_cast<unsigned>(depth - 1) * kMostInLevel);
       for (unsigned rank = 0; rank <= reach; ++rank) {
         best_[depth - 1][rank] = BestAt(depth - 1, rank);
       }
@@ -97,9 +102,10 @@ class Planner {
     return static_cast<uint8_t>(ranked_[rank] & 0xffU);
   }
 
-  std::array<uint32_t, kSymbols> ranked_;  // frequency, symbol
-  std::array<uint32_t, kSymbols + 1> left_;
-  std::array<std::array<Choice, kSymbols + 1>, kDepth> best_;
+  // Frequency and symbol; in order as far as codes may reach.
+  std::array<uint32_t, kSymbols> ranked_;
+  std::array<uint32_t, kCoded + 2> left_;
+  std::array<std::array<Choice, kCoded + 1>, kDepth> best_;
   unsigned used_ = 0;
 };
 
