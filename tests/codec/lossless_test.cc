@@ -26,11 +26,12 @@ constexpr DataType kTypes[] = {DataType::kFloat32, DataType::kFloat16,
 
 Bytes AsElements(DataType type, const std::vector<float>& values) {
   Bytes bytes(values.size() * SizeOf(type));
+  if (values.empty()) return bytes;
   if (type == DataType::kFloat16) {
     ConvertF32ToF16(bytes.data(), values.data(), values.size());
   } else if (type == DataType::kBfloat16) {
     ConvertF32ToBf16(bytes.data(), values.data(), values.size());
-  } else if (!values.empty()) {
+  } else {
     std::memcpy(bytes.data(), values.data(), bytes.size());
   }
   return bytes;
