@@ -142,6 +142,28 @@ void Measure(benchmark::State& state, const Bytes& source, double encoded,
   state.counters["ratio"] = bytes / encoded;
 }
 
+using Case = std::function<void(benchmark::State&)>;
+
+std::vector<Case>& Cases() {
+  static std::vector<Case> cases;
+  return cases;
+}
+
+void RunCase(benchmark::State& state) {
+  Cases()[static_cast<size_t>(state.range(0))](state);
+}
+
+void RegisterCase(const std::string& name, const Case& c) {
+  const auto index = static_cast<int64_t>(Cases().size());
+  Cases().push_back(c);
+  benchmark::internal::Function* const run = RunCase;
+  benchmark::RegisterBenchmark(name.c_str(), run)
+      ->ArgName("case")
+      ->Arg(index)
+      ->UseManualTime()
+      ->MinTime(0.1);
+}
+
 void Require(bool decoded) {
   if (!decoded) std::abort();
 }
@@ -233,22 +255,14 @@ class Zstd {
 void RegisterZstd(const std::string& name, DataType type, const Bytes& source) {
   for (const int level : {1, -5}) {
     const std::string with = name + "zstd" + std::to_string(level);
-    benchmark::RegisterBenchmark((with + "/encode").c_str(),
-                                 [=](benchmark::State& state) {
-                                   Zstd zstd(type, source, level);
-                                   Measure(state, source, zstd.size(),
-                                           [&] { zstd.Encode(); });
-                                 })
-        ->UseManualTime()
-        ->MinTime(0.1);
-    benchmark::RegisterBenchmark((with + "/decode").c_str(),
-                                 [=](benchmark::State& state) {
-                                   Zstd zstd(type, source, level);
-                                   Measure(state, source, zstd.size(),
-                                           [&] { zstd.Decode(); });
-                                 })
-        ->UseManualTime()
-        ->MinTime(0.1);
+    RegisterCase(with + "/encode", [=](benchmark::State& state) {
+      Zstd zstd(type, source, level);
+      Measure(state, source, zstd.size(), [&] { zstd.Encode(); });
+    });
+    RegisterCase(with + "/decode", [=](benchmark::State& state) {
+      Zstd zstd(type, source, level);
+      Measure(state, source, zstd.size(), [&] { zstd.Decode(); });
+    });
   }
 }
 #else
@@ -260,16 +274,12 @@ void RegisterZstd(const std::string& /*name*/, DataType /*type*/,
 
 void Register(const std::string& name, DataType type, const Bytes& source,
               const LosslessKernels* kernels) {
-  benchmark::RegisterBenchmark(
-      (name + kernels->name + "/encode").c_str(),
-      [=](benchmark::State& state) { Encode(state, type, source, *kernels); })
-      ->UseManualTime()
-      ->MinTime(0.1);
-  benchmark::RegisterBenchmark(
-      (name + kernels->name + "/decode").c_str(),
-      [=](benchmark::State& state) { Decode(state, type, source, *kernels); })
-      ->UseManualTime()
-      ->MinTime(0.1);
+  RegisterCase(name + kernels->name + "/encode", [=](benchmark::State& state) {
+    Encode(state, type, source, *kernels);
+  });
+  RegisterCase(name + kernels->name + "/decode", [=](benchmark::State& state) {
+    Decode(state, type, source, *kernels);
+  });
 }
 
 void RegisterVector(const std::string& vector, DataType type,

@@ -118,7 +118,7 @@ LH_INLINE __m256i MoveBack(const unsigned char* from, uint32_t set) {
 LH_INLINE __m256i SpreadBits(uint32_t bits) {
   const __m256i which = _mm256_setr_epi64x(0, kOnes, kOnes * 2, kOnes * 3);
   const __m256i each =
-      _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201));
+      _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201));
   const __m256i bytes =
       _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(bits)), which);
   return _mm256_cmpeq_epi8(_mm256_and_si256(bytes, each), each);
