@@ -1,6 +1,6 @@
 #include "harness/path_table.h"
 
-#include <cstring>
+#include <cinttypes>
 #include <type_traits>
 
 #include "base/text.h"
@@ -80,6 +80,19 @@ std::string PathTable(const std::vector<PathFacts>& paths) {
       "(pkts)", "", "");
   for (const PathFacts& path : paths) text += Line(path, ShareOf(path, paths));
   return text + "#\n";
+}
+
+std::string CodecLine(const CodecFacts& codec) {
+  const auto plain = static_cast<double>(codec.plain_bytes);
+  const auto coded = static_cast<double>(codec.coded_bytes);
+  const std::string name = "Codec " + codec.codec;
+  return Text(
+      "# %-20s : %" PRIu64
+      " operations | rank 0 encoded %.1f MB to %.1f MB (%.2f x) | encode %.3f "
+      "s | decode %.3f s\n",
+      name.c_str(), codec.operations, plain / 1e6, coded / 1e6,
+      coded > 0 ? plain / coded : 0, codec.encode_seconds,
+      codec.decode_seconds);
 }
 
 }  // namespace longhaul::bench

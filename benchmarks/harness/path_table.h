@@ -24,5 +24,7 @@ double ShareOf(const PathFacts& path, const std::vector<PathFacts>& all);
 
 /// A line per path behind '#', with headings; empty for no paths.
 std::string PathTable(const std::vector<PathFacts>& paths);
+/// What a codec did: "# Codec int8 of rank 0 ...".
+std::string CodecLine(const CodecFacts& codec);
 
 }  // namespace longhaul::bench

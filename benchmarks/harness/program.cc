@@ -241,6 +241,7 @@ class Session {
     Result<std::vector<PathFacts>> paths = GatherPaths(subject_);
     if (!paths.ok()) return paths.status();
     report_.paths = std::move(paths).value();
+    report_.codecs = subject_.Codecs();
     return {};
   }
 
@@ -294,6 +295,9 @@ class Session {
 
   void PrintFooter() const {
     std::fputs(PathTable(report_.paths).c_str(), stdout);
+    for (const CodecFacts& codec : report_.codecs) {
+      std::fputs(CodecLine(codec).c_str(), stdout);
+    }
     std::string text =
         Footer(settings_, report_.failures, report_.average_bus_bandwidth);
     if (settings_.memory) {

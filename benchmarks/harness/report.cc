@@ -155,6 +155,14 @@ std::string ToJson(const Report& report) {
       json["paths"].push_back(Path(report, path));
     }
   }
+  for (const CodecFacts& codec : report.codecs) {
+    json["codecs"].push_back({{"codec", codec.codec},
+                              {"operations", codec.operations},
+                              {"plain_bytes", codec.plain_bytes},
+                              {"coded_bytes", codec.coded_bytes},
+                              {"encode_seconds", codec.encode_seconds},
+                              {"decode_seconds", codec.decode_seconds}});
+  }
   json["out_of_bounds"] = {{"count", report.failures},
                            {"okay", report.failures == 0}};
   const bool checked = report.settings->min_bandwidth >= 0;

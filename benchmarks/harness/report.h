@@ -40,6 +40,7 @@ struct Report {
   };
   std::vector<Line> lines;
   std::vector<PathFacts> paths;
+  std::vector<CodecFacts> codecs;  ///< of rank 0
   int failures = 0;
   double average_bus_bandwidth = 0;
   std::vector<std::string> errors;

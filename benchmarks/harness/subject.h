@@ -52,6 +52,16 @@ struct PathFacts {
   Duration min_rtt = 0;
 };
 
+/// What this rank has done with a codec, since the start.
+struct CodecFacts {
+  std::string codec;
+  uint64_t operations = 0;
+  uint64_t plain_bytes = 0;  ///< of what it encoded
+  uint64_t coded_bytes = 0;  ///< of the codes
+  double encode_seconds = 0;
+  double decode_seconds = 0;
+};
+
 class Subject {
  public:
   Subject() = default;
@@ -90,6 +100,8 @@ class Subject {
   virtual std::optional<WanTraffic> Traffic() const { return std::nullopt; }
   /// Of this rank's process, by peer and place; none if it cannot tell.
   virtual std::vector<PathFacts> Paths() const { return {}; }
+  /// Of those that this rank may use.
+  virtual std::vector<CodecFacts> Codecs() const { return {}; }
 };
 
 }  // namespace longhaul::bench

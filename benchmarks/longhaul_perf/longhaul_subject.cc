@@ -60,17 +60,22 @@ PathFacts FactsOf(Rank rank, const PeerCounters& peer,
 }
 
 // What a code may be off by, as a share of the largest element.
-double StepOf(CodecId codec) {
-  switch (codec) {
+double StepOf(const CodecSpec& codec) {
+  // A turned block has larger elements, and turned back what is off adds up.
+  const double turned = codec.rotate ? 3 : 1;
+  switch (codec.id) {
     case CodecId::kBf16:
       return 1.0 / 256;
     case CodecId::kF16:
       return 1.0 / 2048;
     case CodecId::kInt8:
-      return 1.0 / 127;
+      return turned / 127;
     case CodecId::kInt4:
-      return 1.0 / 7;
+      return turned / 7;
+    case CodecId::kAuto:
+      return 3 * codec.MaxError();
     case CodecId::kNone:
+    case CodecId::kLossless:
       break;
   }
   return 0;
@@ -114,11 +119,10 @@ class LonghaulSubject : public Subject {
     const bool sums = op == ReduceOp::kSum || op == ReduceOp::kAvg;
     const bool short_float =
         type == DataType::kFloat16 || type == DataType::kBfloat16;
-    const bool blocks =
-        codec_.id == CodecId::kInt8 || codec_.id == CodecId::kInt4;
-    const bool taken = type == DataType::kFloat32 || (short_float && blocks);
-    if (!sums || !taken || site_count() < 2) return 0;
-    return 2.1 * StepOf(codec_.id) + (short_float ? 1.0 / 128 : 0);
+    const bool cast = codec_.id == CodecId::kBf16 || codec_.id == CodecId::kF16;
+    const bool taken = type == DataType::kFloat32 || (short_float && !cast);
+    if (!sums || !taken || site_count() < 2 || StepOf(codec_) == 0) return 0;
+    return 2.1 * StepOf(codec_) + (short_float ? 1.0 / 128 : 0);
   }
 
   std::optional<WanTraffic> Traffic() const override {
@@ -138,6 +142,19 @@ class LonghaulSubject : public Subject {
       }
     }
     if (peers > 0) all.flows = (all.flows + peers - 1) / peers;
+    return all;
+  }
+
+  std::vector<CodecFacts> Codecs() const override {
+    const auto seconds = [](std::chrono::nanoseconds time) {
+      return std::chrono::duration<double>(time).count();
+    };
+    std::vector<CodecFacts> all;
+    for (const CodecCounters& use : communicator_->CodecUse()) {
+      all.push_back({use.codec.ToString(), use.operations, use.plain_bytes,
+                     use.coded_bytes, seconds(use.encode_time),
+                     seconds(use.decode_time)});
+    }
     return all;
   }
 

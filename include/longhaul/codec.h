@@ -9,7 +9,7 @@
 //   Result<CodecSpec> spec = CodecSpec::Parse("int8:block=128");
 //   if (!spec.ok()) ...                // names the word and what is accepted
 //
-// All codecs but kNone lose precision; docs/adr/0012-codecs.md says how much.
+// All codecs but kNone and kLossless lose precision; docs/adr/0012-codecs.md says how much.
 //
 // Plain values; thread-compatible.
 #pragma once
@@ -29,6 +29,7 @@ enum class CodecId : uint8_t {
   kF16 = 2,     ///< f32 cast to f16; from 65520 on, infinity
   kInt8 = 3,    ///< blocks with a scale each, elements from -127 to 127
   kInt4 = 4,    ///< blocks with a scale each, elements from -7 to 7
+  kLossless = 9,  ///< exponents coded by their frequency; nothing is lost
   kAuto = 255,  ///< one for each operation that keeps a bound on the error
 };
 

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kCodecNames = {"none", "bf16", "f16",
                                                          "int8", "int4"};
+constexpr std::string_view kLosslessName = "lossless";
 constexpr std::string_view kAutoName = "auto";
 constexpr std::array<std::string_view, 2> kRoundingNames = {"nearest",
                                                             "stochastic"};

@@ -1,10 +1,13 @@
 #include "codec/codec.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <string>
 
 #include "base/check.h"
 #include "codec/dispatch.h"
+#include "codec/lossless.h"
 #include "compute/float_mode.h"
 
 namespace longhaul {
@@ -78,12 +81,16 @@ Result<Codec> Codec::Create(const CodecSpec& spec, DataType type,
 }
 
 size_t Codec::granule() const noexcept {
+  if (spec_.id == CodecId::kLossless) return kLosslessBlock;
   return spec_.block == 0 ? 1 : spec_.block;
 }
 
-bool Codec::fixed_rate() const noexcept { return true; }
+bool Codec::fixed_rate() const noexcept {
+  return spec_.id != CodecId::kLossless;
+}
 
 size_t Codec::EncodedSize(size_t count) const noexcept {
+  if (spec_.id == CodecId::kLossless) return LosslessBound(type_, count);
   if (spec_.block == 0) return count * SizeOf(WireType(spec_.id, type_));
   const size_t whole = count / spec_.block;
   const size_t rest = count % spec_.block;
@@ -109,6 +116,10 @@ void Codec::EncodeBy(const void* source, size_t count, void* encoded,
 }
 
 double Codec::TypicalShare() const noexcept {
+  // docs/adr/0013-lossless.md has the figures of several kinds of gradients.
+  if (spec_.id == CodecId::kLossless) {
+    return type_ == DataType::kFloat32 ? 0.85 : 0.7;
+  }
   constexpr size_t kMany = size_t{1} << 20;
   return static_cast<double>(EncodedSize(kMany)) /
          static_cast<double>(kMany * SizeOf(type_));
@@ -117,6 +128,9 @@ double Codec::TypicalShare() const noexcept {
 size_t Codec::Encode(const void* source, size_t count, void* encoded,
                      const CodecSeed& seed) const noexcept {
   if (count == 0) return 0;
+  if (spec_.id == CodecId::kLossless) {
+    return LosslessEncode(type_, source, count, encoded);
+  }
   if (spec_.id == CodecId::kNone) {
     std::memcpy(encoded, source, count * SizeOf(type_));
   } else {
@@ -129,18 +143,50 @@ void Codec::EncodeDecode(const void* source, size_t count, void* encoded,
                          void* decoded, const CodecSeed& seed) const noexcept {
   LH_DCHECK(IsFloat(type_));
   if (count == 0) return;
-  if (spec_.id != CodecId::kNone) {
+  if (spec_.id != CodecId::kNone && spec_.id != CodecId::kLossless) {
     EncodeBy(source, count, encoded, decoded, seed);
     return;
   }
-  const size_t bytes = count * SizeOf(type_);
-  std::memcpy(encoded, source, bytes);
-  // From the copy: `decoded` may be the source.
+  const size_t bytes = Encode(source, count, encoded);
+  // From the code: `decoded` may be the source.
   (void)DecodeInto(Sink::kF32, encoded, bytes, count, decoded);
+}
+
+// A block at a time, and then on to f32 while it is in cache.
+bool Codec::DecodeLossless(CodeView* code, size_t count, bool add,
+                           void* target) const noexcept {
+  alignas(64) std::array<uint8_t, kLosslessBlock * sizeof(float)> block;
+  auto* to = static_cast<float*>(target);
+  while (count > 0) {
+    const size_t here = std::min(count, kLosslessBlock);
+    const bool straight = type_ == DataType::kFloat32 && !add;
+    void* elements = straight ? static_cast<void*>(to) : block.data();
+    const uint8_t* next =
+        LosslessDecodeNext(type_, code->data, code->size, here, elements);
+    if (next == nullptr) return false;
+    code->size -= static_cast<size_t>(next - code->data);
+    code->data = next;
+    if (!straight) {
+      const DecodeCall call{block.data(), here, to, 0};
+      const DefaultFloatMode mode;
+      (void)kernels_->widen[RowOf(type_)][add ? 1 : 0](call);
+    }
+    to += here;
+    count -= here;
+  }
+  return true;
 }
 
 bool Codec::DecodeInto(Sink sink, const void* encoded, size_t size,
                        size_t count, void* target) const noexcept {
+  if (spec_.id == CodecId::kLossless) {
+    if (sink == Sink::kElements) {
+      return LosslessDecode(type_, encoded, size, count, target);
+    }
+    CodeView code = {static_cast<const uint8_t*>(encoded), size};
+    return DecodeLossless(&code, count, sink == Sink::kAdd, target) &&
+           code.size == 0;
+  }
   // In this order, since a count from afar times a size might wrap.
   if (count > size * 2 || size != EncodedSize(count)) return false;
   if (count == 0) return true;
@@ -179,6 +225,9 @@ bool Codec::DecodeF32(const void* encoded, size_t size, size_t count,
 bool Codec::DecodeNext(CodeView* code, size_t count, bool add,
                        void* target) const noexcept {
   LH_DCHECK(IsFloat(type_));
+  if (spec_.id == CodecId::kLossless) {
+    return DecodeLossless(code, count, add, target);
+  }
   const size_t size = EncodedSize(count);
   if (count > code->size * 2 || size > code->size) return false;
   const CodeView next = *code;

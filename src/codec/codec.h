@@ -18,6 +18,7 @@
 //    stochastic rounding by less than 1.0001. Finite elements decode to finite
 //    ones, -0 to +0, a block of zeros to zeros. A block that holds a NaN or an
 //    infinity decodes to NaNs, all of it.
+//  - kLossless: elements decode to themselves, widened (codec/lossless.h).
 //  - NaNs that kInt8 and kInt4 decode to, and all that DecodeAdd gives, are
 //    canonical: 0x7fc00000.
 //
@@ -58,7 +59,8 @@ struct CodeView {
 class Codec {
  public:
   /// kUnsupported if the codec does not take that type: the casts take f32,
-  /// kInt8 and kInt4 take f32, f16 and bf16, kNone takes all, kAuto none.
+  /// kInt8, kInt4 and kLossless take f32, f16 and bf16, kNone takes all, kAuto
+  /// none.
   /// kInvalidArgument if the spec is not Valid().
   static Result<Codec> Create(const CodecSpec& spec, DataType type);
   /// The same by the kernels given, for tests and benchmarks.
@@ -113,6 +115,8 @@ class Codec {
       : spec_(spec), type_(type), kernels_(&kernels) {}
 
   enum class Sink : uint8_t;
+  bool DecodeLossless(CodeView* code, size_t count, bool add,
+                      void* target) const noexcept;
   bool DecodeInto(Sink sink, const void* encoded, size_t size, size_t count,
                   void* target) const noexcept;
   void EncodeBy(const void* source, size_t count, void* encoded, void* decoded,

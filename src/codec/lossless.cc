@@ -59,6 +59,21 @@ size_t LosslessEncode(DataType type, const void* source, size_t count,
   return size;
 }
 
+const uint8_t* LosslessDecodeNext(DataType type, const uint8_t* encoded,
+                                  size_t size, size_t count,
+                                  void* target) noexcept {
+  const LosslessShape shape = ShapeOf(type, Best());
+  const uint8_t* const end = encoded + size;
+  auto* to = static_cast<unsigned char*>(target);
+  while (encoded != nullptr && count > 0) {
+    const size_t here = std::min(count, kLosslessBlock);
+    encoded = DecodeLosslessBlock(shape, encoded, end, here, to);
+    to += here * shape.element;
+    count -= here;
+  }
+  return encoded;
+}
+
 bool LosslessDecode(DataType type, const void* encoded, size_t size,
                     size_t count, void* target) noexcept {
   return LosslessDecode(type, encoded, size, count, target, Best());

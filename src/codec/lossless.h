@@ -26,6 +26,7 @@
 #include <longhaul/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "codec/lossless_kernels.h"
@@ -51,6 +52,14 @@ size_t LosslessEncode(DataType type, const void* source, size_t count,
 [[nodiscard]] bool LosslessDecode(DataType type, const void* encoded,
                                   size_t size, size_t count,
                                   void* target) noexcept;
+
+/// Decodes the next `count` elements, a multiple of kLosslessBlock or the last
+/// ones, from the front of `size` bytes. Where what follows begins; null if the
+/// bytes are not that.
+[[nodiscard]] const uint8_t* LosslessDecodeNext(DataType type,
+                                                const uint8_t* encoded,
+                                                size_t size, size_t count,
+                                                void* target) noexcept;
 
 /// The same by the kernels given, for tests and benchmarks.
 size_t LosslessEncode(DataType type, const void* source, size_t count,
