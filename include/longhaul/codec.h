@@ -4,6 +4,7 @@
 //   bf16                               f32 cast to bf16
 //   int8                               blocks of 64 elements, one scale each
 //   int4:block=32,rounding=stochastic
+//   int4:rotate                        rotated first, for outliers
 //
 //   Result<CodecSpec> spec = CodecSpec::Parse("int8:block=128");
 //   if (!spec.ok()) ...                // names the word and what is accepted
@@ -43,6 +44,9 @@ struct CodecSpec {
   CodecId id = CodecId::kNone;
   CodecRounding rounding = CodecRounding::kNearest;  ///< kInt8 and kInt4
   uint16_t block = 0;  ///< elements, a power of two; 0 without blocks
+  /// Whole blocks are turned by a Hadamard transform before they are quantised,
+  /// and back after: outliers then cost their neighbours less. kInt8, kInt4.
+  bool rotate = false;
 
   /// The codec with its default parameters: blocks of 64 (kInt8) or 32 (kInt4)
   /// elements, the shortest that give 3.85 and 7 bytes of f32 per byte sent.
@@ -59,6 +63,10 @@ struct CodecSpec {
   /// All of it in 64 bits, the same on every machine: different values give
   /// different words. For fingerprints.
   uint64_t Word() const noexcept;
+  /// The error to expect, as a root of sums of squares over that of the vector,
+  /// of f32s with a normal distribution. A vector with outliers has a larger
+  /// one, unless `rotate` spreads them.
+  double TypicalError() const noexcept;
 
   bool operator==(const CodecSpec&) const = default;
 };

@@ -42,7 +42,8 @@ TEST(CodecSpecTest, ParametersInAnyOrder) {
 TEST(CodecSpecTest, TextIsShortestAndReadBack) {
   for (const char* text :
        {"none", "bf16", "f16", "int8", "int4", "int8:block=256",
-        "int4:rounding=stochastic", "int8:block=32,rounding=stochastic"}) {
+        "int4:rounding=stochastic", "int8:block=32,rounding=stochastic",
+        "int4:rotate", "int4:block=64,rounding=stochastic,rotate"}) {
     EXPECT_EQ(CodecSpec::Parse(text)->ToString(), text);
   }
   EXPECT_EQ(CodecSpec::Parse("int8:block=64,rounding=nearest")->ToString(),
@@ -65,6 +66,8 @@ TEST(CodecSpecTest, ErrorsSayWhatIsAccepted) {
   EXPECT_THAT(Error("int8:block"), HasSubstr("name=value"));
   EXPECT_THAT(Error("int8:"), HasSubstr("name=value"));
   EXPECT_THAT(Error("int8:block=64,"), HasSubstr("name=value"));
+  EXPECT_THAT(Error("int8:rotate=on"), HasSubstr("takes no value"));
+  EXPECT_THAT(Error("int8:rotate,rotate"), HasSubstr("twice"));
   EXPECT_THAT(Error("int8:block=64,block=64"), HasSubstr("twice"));
   EXPECT_THAT(Error("bf16:block=64"), HasSubstr("bf16 takes no parameters"));
 }
@@ -85,10 +88,10 @@ TEST(CodecSpecTest, OnlyFittingParametersAreValid) {
 
 TEST(CodecSpecTest, WordsTellSpecsApart) {
   std::set<uint64_t> words;
-  for (const char* text :
-       {"none", "bf16", "f16", "int8", "int4", "int8:block=32",
-        "int8:block=128", "int8:block=256", "int4:block=64",
-        "int8:rounding=stochastic", "int4:rounding=stochastic"}) {
+  for (const char* text : {"none", "bf16", "f16", "int8", "int4",
+                           "int8:block=32", "int8:block=128", "int8:block=256",
+                           "int4:block=64", "int8:rounding=stochastic",
+                           "int4:rounding=stochastic", "int8:rotate"}) {
     EXPECT_TRUE(words.insert(CodecSpec::Parse(text)->Word()).second) << text;
   }
   // On the wire: never another number for the same spec.
