@@ -201,9 +201,10 @@ constexpr What kAll[] = {What::kEncode, What::kDecode, What::kDecodeAdd,
 const bool kRegistered = [] {
   const auto sets = AvailableCodecKernels();
   const CodecKernels* best = sets.back();
-  for (const char* spec : {"none", "bf16", "f16", "int8", "int8:block=256",
-                           "int8:rounding=stochastic", "int4", "int4:block=64",
-                           "int4:rounding=stochastic"}) {
+  for (const char* spec :
+       {"none", "bf16", "f16", "int8", "int8:block=256",
+        "int8:rounding=stochastic", "int4", "int4:block=64",
+        "int4:rounding=stochastic", "int8:rotate", "int4:rotate"}) {
     for (const What what : kAll) {
       Register({spec, DataType::kFloat32, what, best});
     }

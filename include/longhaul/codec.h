@@ -4,12 +4,15 @@
 //   bf16                               f32 cast to bf16
 //   int8                               blocks of 64 elements, one scale each
 //   int4:block=32,rounding=stochastic
+//   int4:rotate                        rotated first, for outliers
+//   lossless
 //   auto:0.01                          the fastest with an error of up to 1 %
 //
 //   Result<CodecSpec> spec = CodecSpec::Parse("int8:block=128");
 //   if (!spec.ok()) ...                // names the word and what is accepted
 //
-// All codecs but kNone and kLossless lose precision; docs/adr/0012-codecs.md says how much.
+// All codecs but kNone and kLossless lose precision; docs/adr/0012-codecs.md
+// says how much.
 //
 // Plain values; thread-compatible.
 #pragma once
@@ -24,13 +27,13 @@ namespace longhaul {
 
 /// The values appear on the wire (docs/wire_format.md).
 enum class CodecId : uint8_t {
-  kNone = 0,    ///< the elements as they are
-  kBf16 = 1,    ///< f32 cast to bf16
-  kF16 = 2,     ///< f32 cast to f16; from 65520 on, infinity
-  kInt8 = 3,    ///< blocks with a scale each, elements from -127 to 127
-  kInt4 = 4,    ///< blocks with a scale each, elements from -7 to 7
+  kNone = 0,      ///< the elements as they are
+  kBf16 = 1,      ///< f32 cast to bf16
+  kF16 = 2,       ///< f32 cast to f16; from 65520 on, infinity
+  kInt8 = 3,      ///< blocks with a scale each, elements from -127 to 127
+  kInt4 = 4,      ///< blocks with a scale each, elements from -7 to 7
   kLossless = 9,  ///< exponents coded by their frequency; nothing is lost
-  kAuto = 255,  ///< one for each operation that keeps a bound on the error
+  kAuto = 255,    ///< one for each operation that keeps a bound on the error
 };
 
 /// How an element that lies between two codes is rounded.
@@ -45,7 +48,10 @@ struct CodecSpec {
 
   CodecId id = CodecId::kNone;
   CodecRounding rounding = CodecRounding::kNearest;  ///< kInt8 and kInt4
-  uint16_t block = 0;      ///< elements, a power of two; 0 without blocks
+  uint16_t block = 0;  ///< elements, a power of two; 0 without blocks
+  /// Whole blocks are turned by a Hadamard transform before they are quantised,
+  /// and back after: outliers then cost their neighbours less. kInt8, kInt4.
+  bool rotate = false;
   uint32_t max_error = 0;  ///< kAuto: the bound, in millionths
 
   /// The codec with its default parameters: blocks of 64 (kInt8) or 32 (kInt4)
@@ -60,14 +66,16 @@ struct CodecSpec {
 
   /// kAuto: the relative L2 error that a result may have.
   double MaxError() const noexcept { return max_error * 1e-6; }
-  /// The relative L2 error of vectors of gaussian f32s; of kAuto, 0.
-  double TypicalError() const noexcept;
 
   /// Whether the parameters fit the codec, as those from Of and Parse do.
   bool Valid() const noexcept;
   /// All of it in 64 bits, the same on every machine: different values give
   /// different words. For fingerprints.
   uint64_t Word() const noexcept;
+  /// The error to expect, as a root of sums of squares over that of the vector,
+  /// of f32s with a normal distribution. A vector with outliers has a larger
+  /// one, unless `rotate` spreads them.
+  double TypicalError() const noexcept;
 
   bool operator==(const CodecSpec&) const = default;
 };

@@ -13,14 +13,16 @@
 namespace longhaul {
 namespace {
 
-constexpr std::array<std::string_view, 5> kCodecNames = {"none", "bf16", "f16",
-                                                         "int8", "int4"};
-constexpr std::string_view kLosslessName = "lossless";
+constexpr std::array<std::string_view, 6> kCodecNames = {
+    "none", "bf16", "f16", "int8", "int4", "lossless"};
+constexpr std::array<CodecId, kCodecNames.size()> kCodecIds = {
+    CodecId::kNone, CodecId::kBf16, CodecId::kF16,
+    CodecId::kInt8, CodecId::kInt4, CodecId::kLossless};
 constexpr std::string_view kAutoName = "auto";
 constexpr std::array<std::string_view, 2> kRoundingNames = {"nearest",
                                                             "stochastic"};
-constexpr std::array<std::string_view, 2> kParameterNames = {"block",
-                                                             "rounding"};
+constexpr std::array<std::string_view, 3> kParameterNames = {
+    "block", "rounding", "rotate"};
 
 bool HasBlocks(CodecId id) {
   return id == CodecId::kInt8 || id == CodecId::kInt4;
@@ -61,6 +63,10 @@ Status Unknown(const char* what, std::string_view name,
   return Bad(std::move(text));
 }
 
+Status NoValue(std::string_view text) {
+  return Bad("'" + std::string(text) + "' is not of the form name=value");
+}
+
 Status SetBlock(CodecSpec& spec, std::string_view value) {
   const std::optional<int64_t> block = ParseInteger(value);
   if (!block || !ValidBlock(*block)) {
@@ -80,14 +86,22 @@ Status SetRounding(CodecSpec& spec, std::string_view value) {
   return {};
 }
 
-// One `name=value`; `seen` has a bit per parameter that was there before.
+Status SetRotate(CodecSpec& spec, std::optional<std::string_view> value) {
+  if (value) {
+    return Bad("'rotate' takes no value; it is there or not");
+  }
+  spec.rotate = true;
+  return {};
+}
+
+// One `name=value`, or `rotate`; `seen` has a bit per parameter that was there
+// before.
 Status SetParameter(CodecSpec& spec, std::string_view text, unsigned& seen) {
   const size_t equals = text.find('=');
-  if (equals == std::string_view::npos) {
-    return Bad("'" + std::string(text) + "' is not of the form name=value");
-  }
   const std::string_view name = Trim(text.substr(0, equals));
-  const std::string_view value = Trim(text.substr(equals + 1));
+  std::optional<std::string_view> value;
+  if (equals != std::string_view::npos) value = Trim(text.substr(equals + 1));
+  if (name.empty()) return NoValue(text);
   const std::optional<size_t> parameter = Find(kParameterNames, name);
   if (!parameter) {
     return Unknown("no parameter is called", name, kParameterNames);
@@ -97,7 +111,9 @@ Status SetParameter(CodecSpec& spec, std::string_view text, unsigned& seen) {
                "' is given twice");
   }
   seen |= 1U << *parameter;
-  return *parameter == 0 ? SetBlock(spec, value) : SetRounding(spec, value);
+  if (*parameter == 2) return SetRotate(spec, value);
+  if (!value) return NoValue(text);
+  return *parameter == 0 ? SetBlock(spec, *value) : SetRounding(spec, *value);
 }
 
 // "0.01", "1%".
@@ -121,8 +137,10 @@ Result<CodecSpec> ParseAuto(std::string_view bound) {
 
 const char* NameOf(CodecId id) noexcept {
   if (id == CodecId::kAuto) return kAutoName.data();
-  const auto index = static_cast<size_t>(id);
-  return index < kCodecNames.size() ? kCodecNames[index].data() : "?";
+  const auto* const at = std::find(kCodecIds.begin(), kCodecIds.end(), id);
+  return at == kCodecIds.end()
+             ? "?"
+             : kCodecNames[static_cast<size_t>(at - kCodecIds.begin())].data();
 }
 
 const char* NameOf(CodecRounding rounding) noexcept {
@@ -148,7 +166,7 @@ Result<CodecSpec> CodecSpec::Parse(std::string_view text) {
   }
   const std::optional<size_t> id = Find(kCodecNames, name);
   if (!id) return Unknown("no codec is called", name, kCodecNames);
-  CodecSpec spec = Of(static_cast<CodecId>(*id));
+  CodecSpec spec = Of(kCodecIds[*id]);
   if (colon == std::string_view::npos) return spec;
   if (!HasBlocks(spec.id)) {
     return Bad(std::string(NameOf(spec.id)) + " takes no parameters");
@@ -172,45 +190,47 @@ std::string CodecSpec::ToString() const {
   }
   if (rounding != usual.rounding) {
     text += separator + std::string("rounding=") + NameOf(rounding);
+    separator = ',';
   }
+  if (rotate) text += separator + std::string("rotate");
   return text;
-}
-
-double CodecSpec::TypicalError() const noexcept {
-  const double stochastic = rounding == CodecRounding::kStochastic ? 1.42 : 1;
-  const double blocks = std::log2(block == 0 ? 1.0 : block) - 5;
-  switch (id) {
-    case CodecId::kBf16:
-      return 0.0017;
-    case CodecId::kF16:
-      return 0.0002;
-    case CodecId::kInt8:
-      return stochastic * (0.0053 + 0.0005 * blocks);
-    case CodecId::kInt4:
-      return stochastic * (0.097 + 0.009 * blocks);
-    case CodecId::kNone:
-    case CodecId::kAuto:
-      break;
-  }
-  return 0;
 }
 
 bool CodecSpec::Valid() const noexcept {
   if (id == CodecId::kAuto) {
-    return max_error <= 1'000'000 && block == 0 &&
+    return max_error <= 1'000'000 && block == 0 && !rotate &&
            rounding == CodecRounding::kNearest;
   }
   if (HasBlocks(id)) {
-    return ValidBlock(block) && rounding <= CodecRounding::kStochastic;
+    return ValidBlock(block) && max_error == 0 &&
+           rounding <= CodecRounding::kStochastic;
   }
-  return id <= CodecId::kF16 && block == 0 &&
-         rounding == CodecRounding::kNearest;
+  const bool known = id <= CodecId::kF16 || id == CodecId::kLossless;
+  return known && max_error == 0 && block == 0 &&
+         rounding == CodecRounding::kNearest && !rotate;
 }
 
 uint64_t CodecSpec::Word() const noexcept {
   return uint64_t{static_cast<uint8_t>(id)} |
          uint64_t{static_cast<uint8_t>(rounding)} << 8 | uint64_t{block} << 16 |
-         uint64_t{max_error} << 32;
+         uint64_t{rotate ? 1U : 0U} << 31 | uint64_t{max_error} << 32;
+}
+
+double CodecSpec::TypicalError() const noexcept {
+  // The mean square of the largest of 32, 64, 128 and 256 such elements, in
+  // standard deviations; rotated ones are distributed alike.
+  constexpr std::array<double, 4> kLargestSquare = {5.7, 7.0, 8.3, 9.6};
+  constexpr double kOfBf16 = 0.00167;
+  constexpr double kOfF16 = kOfBf16 / 8;
+  if (id == CodecId::kBf16) return kOfBf16;
+  if (id == CodecId::kF16) return kOfF16;
+  if (!HasBlocks(id) || !Valid()) return 0;
+  const auto row = static_cast<size_t>(std::countr_zero(block)) - 5;
+  const double codes = id == CodecId::kInt8 ? 127 : 7;
+  // An error is uniform over one scale; chance doubles its variance.
+  const double variance =
+      (rounding == CodecRounding::kStochastic ? 2.0 : 1.0) / 12;
+  return std::sqrt(kLargestSquare[row] * variance) / codes;
 }
 
 }  // namespace longhaul

@@ -373,8 +373,9 @@ const char* FormOf(OptionType type) {
     case OptionType::kDscp:
       return "a number or a name, e.g. 46, ef, af41, cs1 or le";
     case OptionType::kCodec:
-      return "none, bf16, f16, int8 or int4, the last two with block=32 to 256 "
-             "and rounding=nearest or stochastic, e.g. int8:block=128";
+      return "none, bf16, f16, lossless, int8 or int4, the last two with "
+             "block=32 to 256, rounding=nearest or stochastic and rotate, e.g. "
+             "int8:block=128; or auto and an error, e.g. auto:1%";
   }
   return "";
 }

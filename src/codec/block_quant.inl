@@ -3,109 +3,18 @@
 // A block in bytes: the upper half of the scale's f32, little-endian, then the
 // codes of its elements. The whole of it depends on the block (and the seed)
 // alone. A block of zeros has a scale of zero; one that holds what is no number
-// has kNanScale; the codes of both are zeros.
+// has kNanScale; the codes of both are zeros. With rotation, whole blocks only,
+// the sign of the scale says that the codes are those of the rotated block.
 
 #pragma once
 
-#include "codec/lanes.inl"
+#include "codec/block.inl"
+#include "codec/rotate.inl"
 
 namespace longhaul {
 namespace {
 
-constexpr size_t kLargestBlock = 256;
-constexpr size_t kScaleBytes = 2;
-constexpr uint32_t kNanScale = 0x7fc0;
-constexpr uint32_t kInfinity = 0x7f800000;
-// From here on a scale is normal, and has a reciprocal.
-constexpr uint32_t kLeastPlainScale = 0x0080;
-// Adding it to a float between -2^22 and 2^22 rounds that to an integer, to
-// nearest even, and leaves the integer in the low bits of the sum.
-constexpr float kRounder = 0x1.8p23F;
-
-LH_INLINE float FloatOf(uint32_t bits) {
-  float value;
-  __builtin_memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-LH_INLINE uint32_t BitsOf(float value) {
-  uint32_t bits;
-  __builtin_memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-
-LH_INLINE void StoreScale(unsigned char* to, uint32_t scale) {
-  to[0] = static_cast<unsigned char>(scale & 0xffU);
-  to[1] = static_cast<unsigned char>(scale >> 8);
-}
-
-LH_INLINE uint32_t LoadScale(const unsigned char* from) {
-  return uint32_t{from[0]} | uint32_t{from[1]} << 8;
-}
-
-// ---- stochastic rounding ---------------------------------------------------
-
-// The random bits of a block: two words per (seed, number of the block), and
-// from them, in Offsets, one per place in the block. The multipliers are
-// those of splitmix64 and of MurmurHash3's finaliser, chosen by their authors
-// so that every bit of input moves every bit of output about half of the time.
-struct Dice {
-  uint32_t first;
-  uint32_t second;
-};
-
-LH_INLINE Dice DiceOf(uint64_t seed, uint64_t block) {
-  uint64_t z = seed + (block + 1) * 0x9e3779b97f4a7c15U;
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-  z ^= z >> 31;
-  return {static_cast<uint32_t>(z), static_cast<uint32_t>(z >> 32)};
-}
-
-constexpr uint32_t kPlace = 0x9e3779b9U;
-
-// The places 0, 1, ... times kPlace.
-LH_INLINE Words FirstPlaces() {
-  Words places{};
-  for (uint32_t i = 0; i < kLanes; ++i) places[i] = i * kPlace;
-  return places;
-}
-
-// One of (k + 1/2) / 2^14 - 1/2 per lane, k from 0 to 2^14 - 1: what is added
-// to an element before it is rounded to the nearest code. Never so near to 1/2
-// that the error of a quotient would round a whole number up or down.
-LH_INLINE Floats Offsets(Dice dice, Words places) {
-  Words h = places + dice.first;
-  h = (h ^ h >> 16) * 0x85ebca6bU + dice.second;
-  h = (h ^ h >> 13) * 0xc2b2ae35U;
-  return As<float>(((h >> 9) & 0x007ffe00U) | 0x3f800100U) - 1.5F;
-}
-
 // ---- encoding --------------------------------------------------------------
-
-// The bits of max|x| over `count` elements, a multiple of kGroup. NaNs are
-// greater than infinity, and that is greater than numbers.
-template <typename Element>
-LH_INLINE uint32_t LargestMagnitude(const unsigned char* from, size_t count) {
-  Integers largest[2] = {};
-  for (size_t i = 0; i < count; i += kGroup) {
-    for (size_t v = 0; v < kGroupVectors; ++v) {
-      const Floats x = Element::Load(from + (i + v * kLanes) * Element::kSize);
-      const Integers magnitude = As<int32_t>(x) & 0x7fffffff;
-      Integers& so_far = largest[v % 2];
-      so_far = magnitude > so_far ? magnitude : so_far;
-    }
-  }
-  return static_cast<uint32_t>(
-      LargestLane(largest[1] > largest[0] ? largest[1] : largest[0]));
-}
-
-// The upper half of the scale's f32: the least bf16 that is not less than the
-// greatest magnitude over the greatest code. For infinities and NaNs, rubbish.
-template <typename Bits>
-LH_INLINE uint32_t ScaleFor(uint32_t magnitude) {
-  return (BitsOf(FloatOf(magnitude) / Bits::kLargest) + 0xffffU) >> 16;
-}
 
 struct Scaling {
   float reciprocal;  // of the scale, times what is encoded
@@ -189,6 +98,39 @@ LH_INLINE void EncodeBlock(const unsigned char* from, size_t count, Dice dice,
       from, count, {1.0F / scale, scale, dice}, to + kScaleBytes, decoded);
 }
 
+// A block that is rotated first, unless it is all zeros or holds what is no
+// number, or numbers so large that a sum might overflow. The sign of the scale
+// tells.
+template <typename Bits, typename Element, bool kStochastic, bool kDecodes>
+__attribute__((noinline)) void EncodeRotatedBlock(const unsigned char* from,
+                                                  size_t count,
+                                                  const Rotation& rotation,
+                                                  Dice dice, unsigned char* to,
+                                                  unsigned char* decoded) {
+  const uint32_t magnitude = LargestMagnitude<Element>(from, count);
+  if (magnitude == 0 || magnitude >= BitsOf(0x1p112F)) {
+    EncodeBlock<Bits, Element, kStochastic, kDecodes>(from, count, dice, to,
+                                                      decoded);
+    return;
+  }
+  unsigned char turned[kLargestBlock * 4];
+  for (size_t i = 0; i < count; i += kLanes) {
+    const Floats x = Element::Load(from + i * Element::kSize);
+    Store(turned + i * 4, x * SignedNorm(rotation, i));
+  }
+  Transform(turned, count);
+  EncodeBlock<Bits, F32Element, kStochastic, kDecodes>(turned, count, dice, to,
+                                                       turned);
+  const uint32_t scale = LoadScale(to);
+  if (scale != 0) StoreScale(to, scale | kRotated);
+  if (!kDecodes) return;
+  if (scale != 0) Transform(turned, count);
+  for (size_t i = 0; i < count; i += kLanes) {
+    const Floats x = Load<Floats>(turned + i * 4);
+    Store(decoded + i * 4, scale != 0 ? x * SignedNorm(rotation, i) : x);
+  }
+}
+
 // A block cut short: as one that goes on in zeros, of which the codes are
 // dropped.
 template <typename Bits, typename Element, bool kStochastic, bool kDecodes>
@@ -215,11 +157,18 @@ void Quantise(const EncodeCall& call) {
   const size_t stride = kScaleBytes + Bits::BytesOf(call.block);
   uint64_t number = call.first_block;
   Dice dice{};
+  Rotation rotation;
+  if (call.rotate) MakeRotation(call.block, rotation);
   size_t left = call.count;
   for (; left >= call.block; left -= call.block) {
     if (kStochastic) dice = DiceOf(call.seed, number++);
-    EncodeBlock<Bits, Element, kStochastic, kDecodes>(from, call.block, dice,
-                                                      to, decoded);
+    if (call.rotate) {
+      EncodeRotatedBlock<Bits, Element, kStochastic, kDecodes>(
+          from, call.block, rotation, dice, to, decoded);
+    } else {
+      EncodeBlock<Bits, Element, kStochastic, kDecodes>(from, call.block, dice,
+                                                        to, decoded);
+    }
     from += call.block * Element::kSize;
     to += stride;
     if (kDecodes) decoded += call.block * 4;
@@ -264,17 +213,47 @@ LH_INLINE bool Possible(uint32_t scale) {
   return scale <= Bits::kTopScale || scale == kNanScale;
 }
 
+// Whether an encoder may give it to a block that is rotated: what is rotated is
+// below 2^116, which leaves room for the sums on the way back.
+template <typename Bits>
+LH_INLINE bool PossibleRotated(uint32_t scale) {
+  constexpr float kTop = 0x1p117F / (Bits::kLargest + 1);
+  return scale > kRotated && scale <= (kRotated | BitsOf(kTop) >> 16);
+}
+
+template <typename Bits, typename Sink>
+__attribute__((noinline)) void DecodeRotatedBlock(const unsigned char* from,
+                                                  size_t count, float scale,
+                                                  const Rotation& rotation,
+                                                  unsigned char* to) {
+  unsigned char turned[kLargestBlock * 4];
+  DecodeCodes<Bits, StoreF32>(from, count, scale, turned);
+  Transform(turned, count);
+  for (size_t i = 0; i < count; i += kLanes) {
+    Sink::Put(to + i * Sink::kSize,
+              Load<Floats>(turned + i * 4) * SignedNorm(rotation, i));
+  }
+}
+
 template <typename Bits, typename Sink>
 bool Dequantise(const DecodeCall& call) {
   const auto* from = static_cast<const unsigned char*>(call.in);
   auto* to = static_cast<unsigned char*>(call.target);
   const size_t stride = kScaleBytes + Bits::BytesOf(call.block);
+  Rotation rotation;
+  if (call.rotate) MakeRotation(call.block, rotation);
   size_t left = call.count;
   for (; left >= call.block; left -= call.block) {
     const uint32_t scale = LoadScale(from);
-    if (!Possible<Bits>(scale)) return false;
-    DecodeCodes<Bits, Sink>(from + kScaleBytes, call.block, FloatOf(scale << 16),
-                            to);
+    const unsigned char* codes = from + kScaleBytes;
+    if (Possible<Bits>(scale)) {
+      DecodeCodes<Bits, Sink>(codes, call.block, FloatOf(scale << 16), to);
+    } else if (call.rotate && PossibleRotated<Bits>(scale)) {
+      const float size = FloatOf((scale & ~kRotated) << 16);
+      DecodeRotatedBlock<Bits, Sink>(codes, call.block, size, rotation, to);
+    } else {
+      return false;
+    }
     from += stride;
     to += call.block * Sink::kSize;
   }

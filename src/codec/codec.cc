@@ -102,7 +102,8 @@ void Codec::EncodeBy(const void* source, size_t count, void* encoded,
                      void* decoded, const CodecSeed& seed) const noexcept {
   LH_DCHECK(seed.first_element % granule() == 0);
   const size_t decodes = decoded != nullptr ? 1 : 0;
-  EncodeCall call{source, count, encoded, decoded, spec_.block, seed.seed, 0};
+  EncodeCall call{source,      count,        encoded,   decoded,
+                  spec_.block, spec_.rotate, seed.seed, 0};
   const DefaultFloatMode mode;
   if (IsCast(spec_.id)) {
     kernels_->narrow[RowOf(WireType(spec_.id, type_))][decodes](call);
@@ -190,7 +191,7 @@ bool Codec::DecodeInto(Sink sink, const void* encoded, size_t size,
   // In this order, since a count from afar times a size might wrap.
   if (count > size * 2 || size != EncodedSize(count)) return false;
   if (count == 0) return true;
-  const DecodeCall call{encoded, count, target, spec_.block};
+  const DecodeCall call{encoded, count, target, spec_.block, spec_.rotate};
   const size_t adds = sink == Sink::kAdd ? 1 : 0;
   const DefaultFloatMode mode;
   if (spec_.block == 0) {

@@ -18,6 +18,11 @@
 //    stochastic rounding by less than 1.0001. Finite elements decode to finite
 //    ones, -0 to +0, a block of zeros to zeros. A block that holds a NaN or an
 //    infinity decodes to NaNs, all of it.
+//  - With rotation these bounds hold for the rotated block: a block's error, as
+//    the root of its sum of squares, is no more than the bound for one element
+//    times the root of the number of elements, but a single element may have
+//    most of it. A short block, and one with elements from 2^112 on, is not
+//    rotated.
 //  - kLossless: elements decode to themselves, widened (codec/lossless.h).
 //  - NaNs that kInt8 and kInt4 decode to, and all that DecodeAdd gives, are
 //    canonical: 0x7fc00000.

@@ -21,7 +21,8 @@ struct EncodeCall {
   void* out;
   void* decoded;
   // Block codecs:
-  size_t block;          ///< elements, a multiple of 32 up to 256
+  size_t block;          ///< elements, a power of two from 32 to 256
+  bool rotate;           ///< whole blocks
   uint64_t seed;         ///< of stochastic rounding
   uint64_t first_block;  ///< its number
 };
@@ -32,6 +33,7 @@ struct DecodeCall {
   size_t count;
   void* target;
   size_t block;
+  bool rotate;
 };
 
 struct CodecKernels {

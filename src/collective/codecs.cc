@@ -13,7 +13,7 @@ namespace {
 
 // What a bound on the error may be kept with, by error. Others of the same
 // rate err more.
-constexpr const char* kOffered[] = {"bf16", "int8", "int4"};
+constexpr const char* kOffered[] = {"lossless", "bf16", "int8", "int4:rotate"};
 
 std::vector<CodecOffer> OffersFor(const CodecSpec& spec) {
   std::vector<CodecOffer> offers;

@@ -17,7 +17,7 @@ std::string Error(std::string_view text) {
 }
 
 TEST(CodecSpecTest, NamesStandForTheUsualParameters) {
-  for (const char* name : {"none", "bf16", "f16", "int8", "int4"}) {
+  for (const char* name : {"none", "bf16", "f16", "int8", "int4", "lossless"}) {
     const CodecSpec spec = CodecSpec::Parse(name).value();
     EXPECT_STREQ(NameOf(spec.id), name);
     EXPECT_EQ(spec, CodecSpec::Of(spec.id));
@@ -42,11 +42,22 @@ TEST(CodecSpecTest, ParametersInAnyOrder) {
 TEST(CodecSpecTest, TextIsShortestAndReadBack) {
   for (const char* text :
        {"none", "bf16", "f16", "int8", "int4", "int8:block=256",
-        "int4:rounding=stochastic", "int8:block=32,rounding=stochastic"}) {
+        "int4:rounding=stochastic", "int8:block=32,rounding=stochastic",
+        "int4:rotate", "int4:block=64,rounding=stochastic,rotate", "lossless",
+        "auto:0.01", "auto:1e-06", "auto:1", "auto:0"}) {
     EXPECT_EQ(CodecSpec::Parse(text)->ToString(), text);
   }
   EXPECT_EQ(CodecSpec::Parse("int8:block=64,rounding=nearest")->ToString(),
             "int8");
+}
+
+TEST(CodecSpecTest, ABoundMayBeAPercentage) {
+  EXPECT_EQ(CodecSpec::Parse("auto:1%")->ToString(), "auto:0.01");
+  EXPECT_DOUBLE_EQ(CodecSpec::Parse("AUTO : 2.5 %")->MaxError(), 0.025);
+  for (const char* text : {"auto", "auto:", "auto:-1", "auto:2", "auto:nan",
+                           "auto:101%", "auto:x"}) {
+    EXPECT_THAT(Error(text), HasSubstr("auto:0.01")) << text;
+  }
 }
 
 TEST(CodecSpecTest, ErrorsSayWhatIsAccepted) {
@@ -65,6 +76,8 @@ TEST(CodecSpecTest, ErrorsSayWhatIsAccepted) {
   EXPECT_THAT(Error("int8:block"), HasSubstr("name=value"));
   EXPECT_THAT(Error("int8:"), HasSubstr("name=value"));
   EXPECT_THAT(Error("int8:block=64,"), HasSubstr("name=value"));
+  EXPECT_THAT(Error("int8:rotate=on"), HasSubstr("takes no value"));
+  EXPECT_THAT(Error("int8:rotate,rotate"), HasSubstr("twice"));
   EXPECT_THAT(Error("int8:block=64,block=64"), HasSubstr("twice"));
   EXPECT_THAT(Error("bf16:block=64"), HasSubstr("bf16 takes no parameters"));
 }
@@ -85,10 +98,10 @@ TEST(CodecSpecTest, OnlyFittingParametersAreValid) {
 
 TEST(CodecSpecTest, WordsTellSpecsApart) {
   std::set<uint64_t> words;
-  for (const char* text :
-       {"none", "bf16", "f16", "int8", "int4", "int8:block=32",
-        "int8:block=128", "int8:block=256", "int4:block=64",
-        "int8:rounding=stochastic", "int4:rounding=stochastic"}) {
+  for (const char* text : {"none", "bf16", "f16", "int8", "int4",
+                           "int8:block=32", "int8:block=128", "int8:block=256",
+                           "int4:block=64", "int8:rounding=stochastic",
+                           "int4:rounding=stochastic", "int8:rotate"}) {
     EXPECT_TRUE(words.insert(CodecSpec::Parse(text)->Word()).second) << text;
   }
   // On the wire: never another number for the same spec.

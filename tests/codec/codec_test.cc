@@ -5,10 +5,9 @@
 #include <cfenv>
 #include <cmath>
 #include <cstring>
-#include <limits>
-#include <random>
 #include <vector>
 
+#include "codec/carried.h"
 #include "codec/reference.h"
 #include "support/counting_allocator.h"
 #ifdef __x86_64__
@@ -18,88 +17,13 @@
 namespace longhaul {
 namespace {
 
+using test::Carried;
+using test::EncodedBy;
+using test::Gaussian;
 using test::kFloatMax;
 using test::kInfinity;
 using test::kNan;
-
-Codec Make(const char* spec, DataType type = DataType::kFloat32) {
-  return Codec::Create(CodecSpec::Parse(spec).value(), type).value();
-}
-
-std::vector<float> Gaussian(size_t count, float sigma = 1, unsigned seed = 5) {
-  std::mt19937_64 random(seed);
-  std::normal_distribution<float> gaussian(0, sigma);
-  std::vector<float> values(count);
-  for (float& value : values) value = gaussian(random);
-  return values;
-}
-
-std::vector<uint8_t> EncodedBy(const Codec& codec,
-                               const std::vector<float>& values,
-                               const CodecSeed& seed = {}) {
-  std::vector<uint8_t> bytes(codec.EncodedSize(values.size()));
-  codec.Encode(values.data(), values.size(), bytes.data(), seed);
-  return bytes;
-}
-
-// What is left of f32s on the other side.
-std::vector<float> Carried(const Codec& codec, const std::vector<float>& values,
-                           const CodecSeed& seed = {}) {
-  const std::vector<uint8_t> bytes = EncodedBy(codec, values, seed);
-  std::vector<float> decoded(values.size());
-  EXPECT_TRUE(
-      codec.Decode(bytes.data(), bytes.size(), values.size(), decoded.data()));
-  return decoded;
-}
-
-double RelativeError(const std::vector<float>& values,
-                     const std::vector<float>& decoded) {
-  double error = 0;
-  double norm = 0;
-  for (size_t i = 0; i < values.size(); ++i) {
-    error += std::pow(double{decoded[i]} - values[i], 2);
-    norm += std::pow(double{values[i]}, 2);
-  }
-  return std::sqrt(error / norm);
-}
-
-double BytesSaved(const char* spec) {
-  constexpr size_t kCount = size_t{1} << 20;
-  return static_cast<double>(kCount * 4) /
-         static_cast<double>(Make(spec).EncodedSize(kCount));
-}
-
-TEST(CodecTest, BytesAgainstF32) {
-  EXPECT_EQ(BytesSaved("none"), 1);
-  EXPECT_EQ(BytesSaved("bf16"), 2);
-  EXPECT_EQ(BytesSaved("f16"), 2);
-  EXPECT_GE(BytesSaved("int8"), 3.85);
-  EXPECT_GE(BytesSaved("int4"), 7.0);
-  EXPECT_GE(BytesSaved("int4:block=256"), 7.85);
-}
-
-// An error uniform over a scale has the deviation scale / sqrt(12), and the
-// mean square of the largest of 32, 64 or 256 gaussian values is 5.8, 7.0
-// or 9.6: int4 comes to sqrt(5.8 / 12) / 7 = 0.0993, int8 to 0.0060 and 0.0070.
-// The bounds leave 3 %, more than the rounding of scales costs.
-TEST(CodecTest, RelativeErrorOfGaussianVectors) {
-  const std::vector<float> values = Gaussian(200'000, 0.01F);
-  const auto error = [&](const char* spec) {
-    return RelativeError(values, Carried(Make(spec), values, {1, 0}));
-  };
-  EXPECT_LT(error("bf16"), 0.0018);
-  EXPECT_LT(error("f16"), 0.0003);
-  EXPECT_LT(error("int8"), 0.0062);
-  EXPECT_LT(error("int8:block=256"), 0.0072);
-  EXPECT_LT(error("int4"), 0.1000);
-  EXPECT_LT(error("int4:block=128"), 0.1200);
-  // Chance doubles the variance.
-  EXPECT_LT(error("int8:rounding=stochastic"), 0.0088);
-  EXPECT_LT(error("int4:rounding=stochastic"), 0.1415);
-  // And none of them is a copy.
-  EXPECT_GT(error("int8"), 0.0040);
-  EXPECT_GT(error("int4"), 0.0700);
-}
+using test::Make;
 
 // The whole range of f32, block by block: the promise of codec.h.
 TEST(CodecTest, NoElementIsOffByMoreThanTheScaleAllows) {

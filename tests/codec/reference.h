@@ -88,6 +88,46 @@ inline void AppendCodes(CodecId id, const std::vector<int>& codes,
   }
 }
 
+/// As the elements of a block are multiplied before the transform, and behind
+/// it on the way back.
+inline float SignedNorm(size_t count, size_t place) {
+  uint32_t h = static_cast<uint32_t>(place) * 0x9e3779b9u;
+  h = (h ^ (h >> 16)) * 0x85ebca6bu;
+  h = (h ^ (h >> 13)) * 0xc2b2ae35u;
+  const auto norm =
+      static_cast<float>(1 / std::sqrt(static_cast<double>(count)));
+  return (h >> 31) != 0 ? -norm : norm;
+}
+
+/// In f32, by this tree of sums.
+inline void Transform(std::vector<float>& block) {
+  for (size_t stride = 1; stride < block.size(); stride *= 2) {
+    for (size_t i = 0; i < block.size(); ++i) {
+      if ((i & stride) != 0) continue;
+      const float a = block[i];
+      const float b = block[i + stride];
+      block[i] = a + b;
+      block[i + stride] = a - b;
+    }
+  }
+}
+
+inline std::vector<float> TimesSignedNorm(std::vector<float> block) {
+  for (size_t i = 0; i < block.size(); ++i) {
+    block[i] *= SignedNorm(block.size(), i);
+  }
+  return block;
+}
+
+inline bool IsRotated(const CodecSpec& spec, const float* block, size_t count) {
+  float largest = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (!(std::fabs(block[i]) < 0x1p112F)) return false;
+    largest = std::max(largest, std::fabs(block[i]));
+  }
+  return spec.rotate && count == spec.block && largest > 0;
+}
+
 inline void EncodeBlock(const CodecSpec& spec, const float* block, size_t count,
                         uint64_t seed, uint64_t number, Encoded& out) {
   const double scale = ScaleOf(spec.id, block, count);
@@ -109,6 +149,22 @@ inline void EncodeBlock(const CodecSpec& spec, const float* block, size_t count,
     out.decoded.push_back(static_cast<float>(codes.back() * scale));
   }
   AppendCodes(spec.id, codes, out.bytes);
+}
+
+inline void EncodeRotatedBlock(const CodecSpec& spec, const float* block,
+                               uint64_t seed, uint64_t number, Encoded& out) {
+  std::vector<float> turned =
+      TimesSignedNorm(std::vector<float>(block, block + spec.block));
+  Transform(turned);
+  Encoded one;
+  EncodeBlock(spec, turned.data(), spec.block, seed, number, one);
+  if (one.bytes[0] != 0 || one.bytes[1] != 0) {
+    one.bytes[1] |= 0x80;
+    Transform(one.decoded);
+    one.decoded = TimesSignedNorm(std::move(one.decoded));
+  }
+  out.bytes.insert(out.bytes.end(), one.bytes.begin(), one.bytes.end());
+  out.decoded.insert(out.decoded.end(), one.decoded.begin(), one.decoded.end());
 }
 
 /// Elements of a type as f32s.
@@ -140,8 +196,13 @@ inline Encoded Encode(const CodecSpec& spec, DataType type,
   Encoded out;
   if (spec.block != 0) {
     for (size_t at = 0; at < count; at += spec.block) {
-      EncodeBlock(spec, &values[at], std::min<size_t>(spec.block, count - at),
-                  seed.seed, (seed.first_element + at) / spec.block, out);
+      const size_t length = std::min<size_t>(spec.block, count - at);
+      const uint64_t number = (seed.first_element + at) / spec.block;
+      if (IsRotated(spec, &values[at], length)) {
+        EncodeRotatedBlock(spec, &values[at], seed.seed, number, out);
+      } else {
+        EncodeBlock(spec, &values[at], length, seed.seed, number, out);
+      }
     }
     return out;
   }

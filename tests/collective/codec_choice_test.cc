@@ -49,7 +49,7 @@ TEST_F(CodecChoiceTest, TheBoundDecidesOnASlowLine) {
   EXPECT_EQ(Chosen("auto:0.5", 1e8, 1e9), "int4");
   EXPECT_EQ(Chosen("auto:5%", 1e8, 1e9), "int8");
   EXPECT_EQ(Chosen("auto:0.3%", 1e8, 1e9), "bf16");
-  EXPECT_EQ(Chosen("auto:0.0001", 1e8, 1e9), "none");
+  EXPECT_EQ(Chosen("auto:0", 1e8, 1e9), "lossless");
 }
 
 TEST_F(CodecChoiceTest, NothingIsEncodedWhereTheLineIsFasterThanTheProcessor) {

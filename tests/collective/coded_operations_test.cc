@@ -227,6 +227,29 @@ TEST(CodedOperationsTest, TotalsAreWhatTheSitesCodesDecodeTo) {
   }
 }
 
+// What is not lost is added in the same order as without a codec.
+TEST(CodedOperationsTest, LosslessHasTheBitsThatNoneHas) {
+  for (const DataType type :
+       {DataType::kFloat32, DataType::kFloat16, DataType::kBfloat16}) {
+    for (const Algorithm algorithm :
+         {Algorithm::kHierarchical, Algorithm::kSharded}) {
+      Case c;
+      c.sites = {2, 1, 3};
+      c.algorithm = algorithm;
+      c.type = type;
+      c.count = 70'001;
+      c.codec = "none";
+      CodedCall plain(c);
+      plain.Run();
+      c.codec = "lossless";
+      CodedCall coded(c);
+      coded.Run();
+      EXPECT_EQ(plain.outputs(), coded.outputs())
+          << NameOf(type) << " " << NameOf(algorithm);
+    }
+  }
+}
+
 TEST(CodedOperationsTest, WhatACodecDoesNotTakeIsExact) {
   struct Other {
     DataType type;

@@ -2,9 +2,10 @@
 // bounds (each array has a heap block of its own, for AddressSanitizer to
 // watch), and every SIMD target gives the same answer and the same bits.
 //
-// The input is the codec's number, the type's, a block's size and rounding, a
-// word for the number of elements, and the encoded bytes; or, with the top bit
-// of the first byte set, elements to be encoded, which must come back.
+// The input is the codec's number, the type's, a block's size, rounding and
+// rotation, a word for the number of elements, and the encoded bytes; or, with
+// the top bit of the first byte set, elements to be encoded, which must come
+// back.
 #include <longhaul/codec.h>
 
 #include <cstddef>
@@ -28,6 +29,7 @@ CodecSpec SpecOf(const uint8_t* data) {
   if (spec.block != 0) {
     spec.block = static_cast<uint16_t>(32U << data[2] % 4);
     spec.rounding = static_cast<CodecRounding>(data[3] % 2);
+    spec.rotate = (data[3] & 2U) != 0;
   }
   return spec;
 }
