@@ -1,7 +1,4 @@
-// Every processor of the architecture: SSE2 on x86-64, Advanced SIMD on Arm.
-#ifdef __x86_64__
-#include <emmintrin.h>
-#endif
+// Every processor: no intrinsics.
 #define LH_WIDTH 16
 #define LH_NAME "baseline"
 #define LH_KERNELS kBaselineLosslessKernels
