@@ -168,7 +168,7 @@ bool Codec::DecodeLossless(CodeView* code, size_t count, bool add,
     code->size -= static_cast<size_t>(next - code->data);
     code->data = next;
     if (!straight) {
-      const DecodeCall call{block.data(), here, to, 0};
+      const DecodeCall call{block.data(), here, to, 0, false};
       const DefaultFloatMode mode;
       (void)kernels_->widen[RowOf(type_)][add ? 1 : 0](call);
     }
