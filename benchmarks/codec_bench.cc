@@ -204,7 +204,8 @@ const bool kRegistered = [] {
   for (const char* spec :
        {"none", "bf16", "f16", "int8", "int8:block=256",
         "int8:rounding=stochastic", "int4", "int4:block=64",
-        "int4:rounding=stochastic", "int8:rotate", "int4:rotate"}) {
+        "int4:rounding=stochastic", "e4m3", "e5m2", "e4m3:rounding=stochastic",
+        "int8:rotate", "int4:rotate"}) {
     for (const What what : kAll) {
       Register({spec, DataType::kFloat32, what, best});
     }

@@ -4,6 +4,7 @@
 //   bf16                               f32 cast to bf16
 //   int8                               blocks of 64 elements, one scale each
 //   int4:block=32,rounding=stochastic
+//   e4m3                               floats of 8 bits
 //   int4:rotate                        rotated first, for outliers
 //   lossless
 //   auto:0.01                          the fastest with an error of up to 1 %
@@ -32,6 +33,8 @@ enum class CodecId : uint8_t {
   kF16 = 2,       ///< f32 cast to f16; from 65520 on, infinity
   kInt8 = 3,      ///< blocks with a scale each, elements from -127 to 127
   kInt4 = 4,      ///< blocks with a scale each, elements from -7 to 7
+  kFp8E4m3 = 5,   ///< the same with floats of 8 bits, 3 of them mantissa
+  kFp8E5m2 = 6,   ///< ... 2 of them mantissa
   kLossless = 9,  ///< exponents coded by their frequency; nothing is lost
   kAuto = 255,    ///< one for each operation that keeps a bound on the error
 };
@@ -47,15 +50,15 @@ struct CodecSpec {
   static constexpr uint16_t kLargestBlock = 256;
 
   CodecId id = CodecId::kNone;
-  CodecRounding rounding = CodecRounding::kNearest;  ///< kInt8 and kInt4
+  CodecRounding rounding = CodecRounding::kNearest;  ///< with blocks
   uint16_t block = 0;  ///< elements, a power of two; 0 without blocks
   /// Whole blocks are turned by a Hadamard transform before they are quantised,
   /// and back after: outliers then cost their neighbours less. kInt8, kInt4.
   bool rotate = false;
   uint32_t max_error = 0;  ///< kAuto: the bound, in millionths
 
-  /// The codec with its default parameters: blocks of 64 (kInt8) or 32 (kInt4)
-  /// elements, the shortest that give 3.85 and 7 bytes of f32 per byte sent.
+  /// The codec with its default parameters: blocks of 32 elements (kInt4) or
+  /// 64, the shortest that give 7 and 3.85 bytes of f32 per byte sent.
   static CodecSpec Of(CodecId id) noexcept;
 
   /// A name, and behind a colon parameters separated by commas; case and blanks

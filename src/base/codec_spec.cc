@@ -13,11 +13,11 @@
 namespace longhaul {
 namespace {
 
-constexpr std::array<std::string_view, 6> kCodecNames = {
-    "none", "bf16", "f16", "int8", "int4", "lossless"};
+constexpr std::array<std::string_view, 8> kCodecNames = {
+    "none", "bf16", "f16", "int8", "int4", "e4m3", "e5m2", "lossless"};
 constexpr std::array<CodecId, kCodecNames.size()> kCodecIds = {
-    CodecId::kNone, CodecId::kBf16, CodecId::kF16,
-    CodecId::kInt8, CodecId::kInt4, CodecId::kLossless};
+    CodecId::kNone, CodecId::kBf16,    CodecId::kF16,     CodecId::kInt8,
+    CodecId::kInt4, CodecId::kFp8E4m3, CodecId::kFp8E5m2, CodecId::kLossless};
 constexpr std::string_view kAutoName = "auto";
 constexpr std::array<std::string_view, 2> kRoundingNames = {"nearest",
                                                             "stochastic"};
@@ -25,6 +25,10 @@ constexpr std::array<std::string_view, 3> kParameterNames = {
     "block", "rounding", "rotate"};
 
 bool HasBlocks(CodecId id) {
+  return id >= CodecId::kInt8 && id <= CodecId::kFp8E5m2;
+}
+
+bool MayRotate(CodecId id) {
   return id == CodecId::kInt8 || id == CodecId::kInt4;
 }
 
@@ -90,6 +94,10 @@ Status SetRotate(CodecSpec& spec, std::optional<std::string_view> value) {
   if (value) {
     return Bad("'rotate' takes no value; it is there or not");
   }
+  if (!MayRotate(spec.id)) {
+    return Bad(std::string(NameOf(spec.id)) +
+               " takes no 'rotate', int8 and int4 do");
+  }
   spec.rotate = true;
   return {};
 }
@@ -151,7 +159,7 @@ const char* NameOf(CodecRounding rounding) noexcept {
 CodecSpec CodecSpec::Of(CodecId id) noexcept {
   CodecSpec spec;
   spec.id = id;
-  if (id == CodecId::kInt8) spec.block = 64;
+  if (HasBlocks(id)) spec.block = 64;
   if (id == CodecId::kInt4) spec.block = 32;
   return spec;
 }
@@ -203,7 +211,7 @@ bool CodecSpec::Valid() const noexcept {
   }
   if (HasBlocks(id)) {
     return ValidBlock(block) && max_error == 0 &&
-           rounding <= CodecRounding::kStochastic;
+           rounding <= CodecRounding::kStochastic && (!rotate || MayRotate(id));
   }
   const bool known = id <= CodecId::kF16 || id == CodecId::kLossless;
   return known && max_error == 0 && block == 0 &&
@@ -225,12 +233,14 @@ double CodecSpec::TypicalError() const noexcept {
   if (id == CodecId::kBf16) return kOfBf16;
   if (id == CodecId::kF16) return kOfF16;
   if (!HasBlocks(id) || !Valid()) return 0;
+  // An error is uniform over one scale, or the distance of two floats; chance
+  // doubles its variance.
+  const double chance = rounding == CodecRounding::kStochastic ? 2 : 1;
+  if (id == CodecId::kFp8E4m3) return kOfBf16 * 16 * std::sqrt(chance);
+  if (id == CodecId::kFp8E5m2) return kOfBf16 * 32 * std::sqrt(chance);
   const auto row = static_cast<size_t>(std::countr_zero(block)) - 5;
   const double codes = id == CodecId::kInt8 ? 127 : 7;
-  // An error is uniform over one scale; chance doubles its variance.
-  const double variance =
-      (rounding == CodecRounding::kStochastic ? 2.0 : 1.0) / 12;
-  return std::sqrt(kLargestSquare[row] * variance) / codes;
+  return std::sqrt(kLargestSquare[row] * chance / 12) / codes;
 }
 
 }  // namespace longhaul

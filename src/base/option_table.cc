@@ -72,10 +72,10 @@ constexpr OptionInfo kTable[] = {
      "Must be the same on all ranks."},
 
     {"LONGHAUL_COMPRESS", "compress", OptionType::kCodec, false, "none", "", "", "", kWan,
-     "Codec of what all-reduces send between sites: none, lossless, bf16, f16, int8 or int4, the last two with parameters: int8:block=128, "
-     "int4:rounding=stochastic, int4:rotate. auto:0.01 takes, for each operation, the fastest whose error is up to 1 % of the result, "
-     "by the rates of the lines and the speed of the processors, or none if that is faster. Sums and averages of f32 (lossless, int8 and "
-     "int4: of f16 and bf16 as well) are encoded, all else crosses as it is. Every codec but none and lossless loses precision; "
+     "Codec of what all-reduces send between sites: none, lossless, bf16, f16, int8, int4, e4m3 or e5m2, the last four with parameters: "
+     "int8:block=128, int4:rounding=stochastic, int4:rotate. auto:0.01 takes, for each operation, the fastest whose error is up to 1 % of "
+     "the result, by the rates of the lines and the speed of the processors, or none if that is faster. Sums and averages of f32 (all but "
+     "bf16 and f16: of f16 and bf16 as well) are encoded, all else crosses as it is. Every codec but none and lossless loses precision; "
      "all ranks have the same bits nevertheless. Must be the same on all ranks."},
     {"LONGHAUL_ERROR_FEEDBACK", "error_feedback", OptionType::kBool, false, "n", "", "", "", kWan,
      "Keep what the codec leaves out of a tensor, and add it to what is encoded the next time. For gradients that come again and again, "

@@ -373,9 +373,10 @@ const char* FormOf(OptionType type) {
     case OptionType::kDscp:
       return "a number or a name, e.g. 46, ef, af41, cs1 or le";
     case OptionType::kCodec:
-      return "none, bf16, f16, lossless, int8 or int4, the last two with "
-             "block=32 to 256, rounding=nearest or stochastic and rotate, e.g. "
-             "int8:block=128; or auto and an error, e.g. auto:1%";
+      return "none, lossless, bf16, f16, int8, int4, e4m3 or e5m2, the last "
+             "four with block=32 to 256 and rounding=nearest or stochastic, "
+             "int8 and int4 with rotate as well, e.g. int8:block=128; or auto "
+             "and an error, e.g. auto:1%";
   }
   return "";
 }

@@ -1,4 +1,4 @@
-// int8 and int4 with a scale per block. Part of kernels.inl.
+// int8, int4 and floats of 8 bits with a scale per block. Part of kernels.inl.
 //
 // A block in bytes: the upper half of the scale's f32, little-endian, then the
 // codes of its elements. The whole of it depends on the block (and the seed)
@@ -9,6 +9,7 @@
 #pragma once
 
 #include "codec/block.inl"
+#include "codec/fp8.inl"
 #include "codec/rotate.inl"
 
 namespace longhaul {
@@ -22,6 +23,23 @@ struct Scaling {
   Dice dice;
 };
 
+struct Rounded {
+  Words codes;
+  Floats values;
+};
+
+template <typename Bits, bool kStochastic>
+LH_INLINE Rounded Round(Floats x, Dice dice, Words places) {
+  if constexpr (Bits::kWhole) {
+    if (kStochastic) x += Offsets(dice, places);
+    const Floats rounded = x + kRounder;
+    return {As<uint32_t>(rounded), rounded - kRounder};
+  } else {
+    const Words codes = Bits::template Round<kStochastic>(x, dice, places);
+    return {codes, Bits::ValuesOf(As<int32_t>(codes))};
+  }
+}
+
 template <typename Bits, typename Element, bool kStochastic, bool kDecodes>
 LH_INLINE void EncodeCodes(const unsigned char* from, size_t count,
                            const Scaling& scaling, unsigned char* to,
@@ -33,15 +51,10 @@ LH_INLINE void EncodeCodes(const unsigned char* from, size_t count,
       const size_t at = i + v * kLanes;
       Floats x = Element::Load(from + at * Element::kSize);
       x *= scaling.reciprocal;
-      if (kStochastic) {
-        x += Offsets(scaling.dice, places);
-        places += static_cast<uint32_t>(kLanes) * kPlace;
-      }
-      const Floats rounded = x + kRounder;
-      codes[v] = As<uint32_t>(rounded);
-      if (kDecodes) {
-        Store(decoded + at * 4, (rounded - kRounder) * scaling.scale);
-      }
+      const Rounded rounded = Round<Bits, kStochastic>(x, scaling.dice, places);
+      if (kStochastic) places += static_cast<uint32_t>(kLanes) * kPlace;
+      codes[v] = rounded.codes;
+      if (kDecodes) Store(decoded + at * 4, rounded.values * scaling.scale);
     }
     Bits::Pack(to, codes);
     to += Bits::kGroupBytes;
@@ -157,12 +170,13 @@ void Quantise(const EncodeCall& call) {
   const size_t stride = kScaleBytes + Bits::BytesOf(call.block);
   uint64_t number = call.first_block;
   Dice dice{};
+  const bool rotates = Bits::kWhole && call.rotate;
   Rotation rotation;
-  if (call.rotate) MakeRotation(call.block, rotation);
+  if (rotates) MakeRotation(call.block, rotation);
   size_t left = call.count;
   for (; left >= call.block; left -= call.block) {
     if (kStochastic) dice = DiceOf(call.seed, number++);
-    if (call.rotate) {
+    if (rotates) {
       EncodeRotatedBlock<Bits, Element, kStochastic, kDecodes>(
           from, call.block, rotation, dice, to, decoded);
     } else {
@@ -181,6 +195,15 @@ void Quantise(const EncodeCall& call) {
 
 // ---- decoding --------------------------------------------------------------
 
+template <typename Bits>
+LH_INLINE Floats ValuesOf(Integers codes) {
+  if constexpr (Bits::kWhole) {
+    return __builtin_convertvector(codes, Floats);
+  } else {
+    return Bits::ValuesOf(codes);
+  }
+}
+
 template <typename Bits, typename Sink>
 LH_INLINE void DecodeCodes(const unsigned char* from, size_t count, float scale,
                            unsigned char* to) {
@@ -189,7 +212,7 @@ LH_INLINE void DecodeCodes(const unsigned char* from, size_t count, float scale,
     Bits::Unpack(from, codes);
     for (size_t v = 0; v < kGroupVectors; ++v) {
       Sink::Put(to + (i + v * kLanes) * Sink::kSize,
-                __builtin_convertvector(codes[v], Floats) * scale);
+                ValuesOf<Bits>(codes[v]) * scale);
     }
     from += Bits::kGroupBytes;
   }
@@ -240,15 +263,16 @@ bool Dequantise(const DecodeCall& call) {
   const auto* from = static_cast<const unsigned char*>(call.in);
   auto* to = static_cast<unsigned char*>(call.target);
   const size_t stride = kScaleBytes + Bits::BytesOf(call.block);
+  const bool rotates = Bits::kWhole && call.rotate;
   Rotation rotation;
-  if (call.rotate) MakeRotation(call.block, rotation);
+  if (rotates) MakeRotation(call.block, rotation);
   size_t left = call.count;
   for (; left >= call.block; left -= call.block) {
     const uint32_t scale = LoadScale(from);
     const unsigned char* codes = from + kScaleBytes;
     if (Possible<Bits>(scale)) {
       DecodeCodes<Bits, Sink>(codes, call.block, FloatOf(scale << 16), to);
-    } else if (call.rotate && PossibleRotated<Bits>(scale)) {
+    } else if (rotates && PossibleRotated<Bits>(scale)) {
       const float size = FloatOf((scale & ~kRotated) << 16);
       DecodeRotatedBlock<Bits, Sink>(codes, call.block, size, rotation, to);
     } else {

@@ -46,12 +46,14 @@ DataType WireType(CodecId id, DataType type) {
 }
 
 CodecKernels::Bits BitsOf(CodecId id) {
-  return id == CodecId::kInt8 ? CodecKernels::kEight : CodecKernels::kFour;
+  if (id == CodecId::kInt8) return CodecKernels::kEight;
+  if (id == CodecId::kInt4) return CodecKernels::kFour;
+  return id == CodecId::kFp8E4m3 ? CodecKernels::kE4m3 : CodecKernels::kE5m2;
 }
 
 // The codes of `count` elements of one block (block_quant.inl).
 size_t CodeBytes(CodecId id, size_t count) {
-  if (id == CodecId::kInt8) return count;
+  if (id != CodecId::kInt4) return count;
   const size_t rest = count % 32;
   return count / 32 * 16 + (rest < 16 ? rest : 16);
 }

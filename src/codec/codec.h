@@ -18,13 +18,18 @@
 //    stochastic rounding by less than 1.0001. Finite elements decode to finite
 //    ones, -0 to +0, a block of zeros to zeros. A block that holds a NaN or an
 //    infinity decodes to NaNs, all of it.
-//  - With rotation these bounds hold for the rotated block: a block's error, as
+//  - kFp8E4m3, kFp8E5m2: blocks likewise, with max|x| / 448 (/ 57344) for the
+//    scale. An element decodes to a float of 8 bits times it, which is off by
+//    no more than 1/16 (1/8) of the element, or 2^-10 (2^-17) of the scale if
+//    that is more; with stochastic rounding by less than twice that.
+//  - With rotation these bounds (kInt8, kInt4) hold for the rotated block: a
+//  block's error, as
 //    the root of its sum of squares, is no more than the bound for one element
 //    times the root of the number of elements, but a single element may have
 //    most of it. A short block, and one with elements from 2^112 on, is not
 //    rotated.
 //  - kLossless: elements decode to themselves, widened (codec/lossless.h).
-//  - NaNs that kInt8 and kInt4 decode to, and all that DecodeAdd gives, are
+//  - NaNs that codecs with blocks decode to, and all that DecodeAdd gives, are
 //    canonical: 0x7fc00000.
 //
 // Pure: no allocation, no lock, no state. Arrays may lie at any address and do
@@ -64,8 +69,8 @@ struct CodeView {
 class Codec {
  public:
   /// kUnsupported if the codec does not take that type: the casts take f32,
-  /// kInt8, kInt4 and kLossless take f32, f16 and bf16, kNone takes all, kAuto
-  /// none.
+  /// codecs with blocks and kLossless take f32, f16 and bf16, kNone takes all,
+  /// kAuto none.
   /// kInvalidArgument if the spec is not Valid().
   static Result<Codec> Create(const CodecSpec& spec, DataType type);
   /// The same by the kernels given, for tests and benchmarks.
@@ -98,7 +103,7 @@ class Codec {
                     void* decoded, const CodecSeed& seed = {}) const noexcept;
 
   /// Decodes `count` elements into elements of type(); f16 and bf16 are rounded
-  /// to nearest even, and by kInt8 and kInt4 kept finite. False if the bytes
+  /// to nearest even, and by codecs with blocks kept finite. False if the bytes
   /// are not what an encoder gives: another size, or an impossible scale; the
   /// target then holds rubbish.
   [[nodiscard]] bool Decode(const void* encoded, size_t size, size_t count,

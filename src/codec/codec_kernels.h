@@ -42,7 +42,7 @@ struct CodecKernels {
 
   // Indices of the tables.
   enum Type { kF32, kF16, kBf16, kTypes };
-  enum Bits { kEight, kFour, kWidths };
+  enum Bits { kEight, kFour, kE4m3, kE5m2, kWidths };
   enum Sink { kStoreF32, kAddF32, kStoreF16, kStoreBf16, kSinks };
 
   struct Quantisers {

@@ -36,11 +36,19 @@ constexpr CodecKernels LH_KERNELS = {
     {{kQuantise<Eight, F32Element>, kQuantise<Eight, F16Element>,
       kQuantise<Eight, Bf16Element>},
      {kQuantise<Four, F32Element>, kQuantise<Four, F16Element>,
-      kQuantise<Four, Bf16Element>}},
+      kQuantise<Four, Bf16Element>},
+     {kQuantise<E4m3, F32Element>, kQuantise<E4m3, F16Element>,
+      kQuantise<E4m3, Bf16Element>},
+     {kQuantise<E5m2, F32Element>, kQuantise<E5m2, F16Element>,
+      kQuantise<E5m2, Bf16Element>}},
     {{Dequantise<Eight, StoreF32>, Dequantise<Eight, AddF32>,
       Dequantise<Eight, StoreF16>, Dequantise<Eight, StoreBf16>},
      {Dequantise<Four, StoreF32>, Dequantise<Four, AddF32>,
-      Dequantise<Four, StoreF16>, Dequantise<Four, StoreBf16>}},
+      Dequantise<Four, StoreF16>, Dequantise<Four, StoreBf16>},
+     {Dequantise<E4m3, StoreF32>, Dequantise<E4m3, AddF32>,
+      Dequantise<E4m3, StoreF16>, Dequantise<E4m3, StoreBf16>},
+     {Dequantise<E5m2, StoreF32>, Dequantise<E5m2, AddF32>,
+      Dequantise<E5m2, StoreF16>, Dequantise<E5m2, StoreBf16>}},
 };
 
 }  // namespace longhaul

@@ -90,6 +90,7 @@ constexpr size_t kGroupVectors = kGroup / kLanes;
 
 // Codes of 8 bits, in order.
 struct Eight {
+  static constexpr bool kWhole = true;  // the codes are the multiples
   static constexpr float kLargest = 127;
   static constexpr size_t kGroupBytes = kGroup;
   // The greatest bf16 of which 127 times is finite, upper half of an f32.
@@ -110,6 +111,7 @@ struct Eight {
 // Codes of 4 bits: byte i of a group has element i in its low half and element
 // 16 + i in its high half, so that no target needs to interleave.
 struct Four {
+  static constexpr bool kWhole = true;
   static constexpr float kLargest = 7;
   static constexpr size_t kGroupBytes = kGroup / 2;
   static constexpr uint32_t kTopScale = 0x7e12;

@@ -17,7 +17,8 @@ std::string Error(std::string_view text) {
 }
 
 TEST(CodecSpecTest, NamesStandForTheUsualParameters) {
-  for (const char* name : {"none", "bf16", "f16", "int8", "int4", "lossless"}) {
+  for (const char* name :
+       {"none", "bf16", "f16", "int8", "int4", "e4m3", "e5m2", "lossless"}) {
     const CodecSpec spec = CodecSpec::Parse(name).value();
     EXPECT_STREQ(NameOf(spec.id), name);
     EXPECT_EQ(spec, CodecSpec::Of(spec.id));
@@ -43,8 +44,9 @@ TEST(CodecSpecTest, TextIsShortestAndReadBack) {
   for (const char* text :
        {"none", "bf16", "f16", "int8", "int4", "int8:block=256",
         "int4:rounding=stochastic", "int8:block=32,rounding=stochastic",
-        "int4:rotate", "int4:block=64,rounding=stochastic,rotate", "lossless",
-        "auto:0.01", "auto:1e-06", "auto:1", "auto:0"}) {
+        "e4m3:block=32", "e5m2:rounding=stochastic", "int4:rotate",
+        "int4:block=64,rounding=stochastic,rotate", "lossless", "auto:0.01",
+        "auto:1e-06", "auto:1", "auto:0"}) {
     EXPECT_EQ(CodecSpec::Parse(text)->ToString(), text);
   }
   EXPECT_EQ(CodecSpec::Parse("int8:block=64,rounding=nearest")->ToString(),
@@ -77,6 +79,7 @@ TEST(CodecSpecTest, ErrorsSayWhatIsAccepted) {
   EXPECT_THAT(Error("int8:"), HasSubstr("name=value"));
   EXPECT_THAT(Error("int8:block=64,"), HasSubstr("name=value"));
   EXPECT_THAT(Error("int8:rotate=on"), HasSubstr("takes no value"));
+  EXPECT_THAT(Error("e4m3:rotate"), HasSubstr("int8 and int4 do"));
   EXPECT_THAT(Error("int8:rotate,rotate"), HasSubstr("twice"));
   EXPECT_THAT(Error("int8:block=64,block=64"), HasSubstr("twice"));
   EXPECT_THAT(Error("bf16:block=64"), HasSubstr("bf16 takes no parameters"));
@@ -98,10 +101,11 @@ TEST(CodecSpecTest, OnlyFittingParametersAreValid) {
 
 TEST(CodecSpecTest, WordsTellSpecsApart) {
   std::set<uint64_t> words;
-  for (const char* text : {"none", "bf16", "f16", "int8", "int4",
-                           "int8:block=32", "int8:block=128", "int8:block=256",
-                           "int4:block=64", "int8:rounding=stochastic",
-                           "int4:rounding=stochastic", "int8:rotate"}) {
+  for (const char* text :
+       {"none", "bf16", "f16", "int8", "int4", "int8:block=32",
+        "int8:block=128", "int8:block=256", "int4:block=64",
+        "int8:rounding=stochastic", "int4:rounding=stochastic", "int8:rotate",
+        "e4m3", "e5m2"}) {
     EXPECT_TRUE(words.insert(CodecSpec::Parse(text)->Word()).second) << text;
   }
   // On the wire: never another number for the same spec.

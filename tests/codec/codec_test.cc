@@ -70,8 +70,8 @@ TEST(CodecTest, WholeMultiplesOfAScaleAreExact) {
 }
 
 TEST(CodecTest, ZerosAreExactAndCostNoSign) {
-  for (const char* text :
-       {"int8", "int4", "int8:rounding=stochastic", "bf16"}) {
+  for (const char* text : {"int8", "int4", "int8:rounding=stochastic", "bf16",
+                           "e4m3", "e5m2:rounding=stochastic"}) {
     const Codec codec = Make(text);
     const std::vector<float> zeros(300, 0.0F);
     EXPECT_EQ(Carried(codec, zeros, {1, 0}), zeros) << text;
@@ -87,11 +87,11 @@ TEST(CodecTest, ZerosAreExactAndCostNoSign) {
 }
 
 TEST(CodecTest, NansAndInfinitiesSpoilTheirBlockAndNoOther) {
-  for (const char* text : {"int8:block=64", "int4:block=64",
+  for (const char* text : {"int8:block=64", "int4:block=64", "e4m3", "e5m2",
                            "int4:block=64,rounding=stochastic"}) {
     const Codec codec = Make(text);
     // Largest code, so that the scale is 1 and the others exact.
-    const float good = codec.spec().id == CodecId::kInt8 ? 127.0F : 7.0F;
+    const auto good = static_cast<float>(test::LargestCode(codec.spec().id));
     for (const float bad : {kNan, -kNan, kInfinity, -kInfinity}) {
       std::vector<float> values(64 * 3 + 10, good);
       values[64 + 17] = bad;
@@ -132,7 +132,8 @@ TEST(CodecTest, CastsKeepInfinitiesAndNans) {
 TEST(CodecTest, TheEndsOfTheRangeStayFinite) {
   const std::vector<float> values = {kFloatMax, -kFloatMax, kFloatMax / 3,
                                      0.0F};
-  for (const char* text : {"int8", "int4", "int4:rounding=stochastic"}) {
+  for (const char* text : {"int8", "int4", "int4:rounding=stochastic", "e4m3",
+                           "e5m2:rounding=stochastic"}) {
     const std::vector<float> decoded = Carried(Make(text), values);
     EXPECT_GT(decoded[0], 0.99F * kFloatMax);
     EXPECT_LT(decoded[1], -0.99F * kFloatMax);
@@ -141,7 +142,7 @@ TEST(CodecTest, TheEndsOfTheRangeStayFinite) {
   // The scale is rounded up: 127 of them are more than f16 or bf16 can say.
   const std::array<uint16_t, 2> halves = {0x7bff, 0xfbff};  // +-65504
   const std::array<uint16_t, 2> brains = {0x7f7f, 0xff7f};
-  for (const char* text : {"int8", "int4"}) {
+  for (const char* text : {"int8", "int4", "e4m3", "e5m2"}) {
     for (const auto& [type, source] :
          {std::pair(DataType::kFloat16, halves),
           std::pair(DataType::kBfloat16, brains)}) {
@@ -258,7 +259,7 @@ TEST(CodecTest, BothSidesGetTheSameSum) {
 }
 
 TEST(CodecTest, ImpossibleBytesAreRefused) {
-  for (const char* text : {"int8", "int4"}) {
+  for (const char* text : {"int8", "int4", "e4m3", "e5m2"}) {
     const Codec codec = Make(text);
     const size_t count = codec.granule() * 2 + 9;
     const std::vector<uint8_t> good = EncodedBy(codec, Gaussian(count));
@@ -300,7 +301,8 @@ TEST(CodecTest, TypesThatACodecDoesNotTake) {
     const bool f32 = type == DataType::kFloat32;
     EXPECT_TRUE(Codec::Create({}, type).ok());
     for (const CodecId id :
-         {CodecId::kBf16, CodecId::kF16, CodecId::kInt8, CodecId::kInt4}) {
+         {CodecId::kBf16, CodecId::kF16, CodecId::kInt8, CodecId::kInt4,
+          CodecId::kFp8E4m3, CodecId::kFp8E5m2}) {
       const bool cast = id == CodecId::kBf16 || id == CodecId::kF16;
       const Result<Codec> codec = Codec::Create(CodecSpec::Of(id), type);
       EXPECT_EQ(codec.ok(), f32 || (narrow && !cast));

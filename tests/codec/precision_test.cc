@@ -2,6 +2,7 @@
 #include <bit>
 #include <cmath>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "codec/carried.h"
@@ -25,6 +26,11 @@ constexpr const char* kAllSpecs[] = {"bf16",
                                      "int8",
                                      "int8:block=128",
                                      "int8:block=256",
+                                     "e4m3",
+                                     "e4m3:block=256",
+                                     "e4m3:rounding=stochastic",
+                                     "e5m2",
+                                     "e5m2:rounding=stochastic",
                                      "int8:rotate",
                                      "int8:block=256,rotate",
                                      "int8:rounding=stochastic",
@@ -41,6 +47,7 @@ TEST(CodecPrecisionTest, BytesAgainstF32) {
   EXPECT_EQ(BytesSaved("bf16"), 2);
   EXPECT_EQ(BytesSaved("f16"), 2);
   EXPECT_GE(BytesSaved("int8"), 3.85);
+  EXPECT_GE(BytesSaved("e4m3"), 3.85);
   EXPECT_GE(BytesSaved("int4"), 7.0);
   EXPECT_GE(BytesSaved("int4:block=256"), 7.85);
 }
@@ -98,6 +105,27 @@ TEST(CodecPrecisionTest, RotationMakesOutliersCheap) {
   for (const char* spec : {"int4:block=128", "int8:block=128"}) {
     const std::string rotated = spec + std::string(",rotate");
     EXPECT_LT(error(rotated.c_str(), values), 0.75 * error(spec, values));
+  }
+}
+
+// The promise for floats of 8 bits, for elements of all sizes in one block.
+TEST(CodecPrecisionTest, SmallElementsKeepTheirPrecisionInFp8) {
+  for (const auto& [text, most, least, top] :
+       {std::tuple("e4m3", 0x1p-4, 0x1p-10, 448),
+        std::tuple("e5m2", 0x1p-3, 0x1p-17, 57344)}) {
+    std::vector<float> values;
+    for (int i = 0; i < 64; ++i) {
+      values.push_back(std::ldexp(
+          i % 2 == 0 ? 1.0F + 0.013F * static_cast<float>(i) : -1.9F, -i / 2));
+    }
+    const std::vector<float> decoded = Carried(Make(text), values);
+    const double scale = 2.0 / top;  // no less than the scale
+    for (size_t i = 0; i < values.size(); ++i) {
+      const double x = std::fabs(values[i]);
+      EXPECT_LE(std::fabs(decoded[i] - values[i]),
+                std::max(x * most, scale * least) * 1.0001)
+          << text << " " << i;
+    }
   }
 }
 

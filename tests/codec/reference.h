@@ -30,7 +30,15 @@ inline double Round24(double value) {
   return std::ldexp(std::nearbyint(std::ldexp(fraction, 24)), exponent - 24);
 }
 
-inline double LargestCode(CodecId id) { return id == CodecId::kInt8 ? 127 : 7; }
+inline double LargestCode(CodecId id) {
+  if (id == CodecId::kFp8E4m3) return 448;
+  if (id == CodecId::kFp8E5m2) return 57344;
+  return id == CodecId::kInt8 ? 127 : 7;
+}
+
+inline bool IsFp8(CodecId id) {
+  return id == CodecId::kFp8E4m3 || id == CodecId::kFp8E5m2;
+}
 
 /// The least bf16 that is not less than the f32 max|x| / 127 (or / 7).
 inline double ScaleOf(CodecId id, const float* block, size_t count) {
@@ -61,6 +69,33 @@ inline double StochasticOffset(uint64_t seed, uint64_t block, uint32_t place) {
   return ((h >> 18) + 0.5) / 16384 - 0.5;
 }
 
+/// A magnitude as a float of 8 bits.
+inline double RoundFp8(const CodecSpec& spec, double x, double offset) {
+  const int least = spec.id == CodecId::kFp8E4m3 ? -6 : -14;
+  const int bits = spec.id == CodecId::kFp8E4m3 ? 3 : 2;
+  const int exponent = x == 0 ? least : std::max(std::ilogb(x), least);
+  const double units = std::ldexp(x, bits - exponent);
+  double rounded = std::nearbyint(Round24(units + offset));
+  if (spec.rounding == CodecRounding::kStochastic && std::ilogb(x) >= least) {
+    rounded = std::floor(units + offset + 0.5);
+  }
+  return std::min(std::ldexp(rounded, exponent - bits), LargestCode(spec.id));
+}
+
+inline int CodeOfFp8(CodecId id, double value) {
+  const int least = id == CodecId::kFp8E4m3 ? -6 : -14;
+  const int bits = id == CodecId::kFp8E4m3 ? 3 : 2;
+  const double x = std::fabs(value);
+  const int sign = value < 0 ? 128 : 0;
+  if (x < std::ldexp(1.0, least)) {
+    return sign | static_cast<int>(std::ldexp(x, bits - least));
+  }
+  const int exponent = std::ilogb(x);
+  const int code = ((exponent - least) << bits) +
+                   static_cast<int>(std::ldexp(x, bits - exponent));
+  return sign | code;
+}
+
 struct Encoded {
   std::vector<uint8_t> bytes;
   std::vector<float> decoded;
@@ -76,7 +111,7 @@ inline void AppendScale(double scale, std::vector<uint8_t>& bytes) {
 
 inline void AppendCodes(CodecId id, const std::vector<int>& codes,
                         std::vector<uint8_t>& bytes) {
-  if (id == CodecId::kInt8) {
+  if (id != CodecId::kInt4) {
     for (const int code : codes) bytes.push_back(static_cast<uint8_t>(code));
     return;
   }
@@ -139,6 +174,19 @@ inline void EncodeBlock(const CodecSpec& spec, const float* block, size_t count,
       const double end = LargestCode(spec.id) * scale;
       const double x = std::clamp(double{block[i]}, -end, end);
       double scaled = Round24(x * Round24(1 / scale));
+      if (IsFp8(spec.id)) {
+        const bool chance = spec.rounding == CodecRounding::kStochastic;
+        const double value = std::copysign(
+            RoundFp8(spec, std::fabs(scaled),
+                     chance ? StochasticOffset(seed, number,
+                                               static_cast<uint32_t>(i))
+                            : 0),
+            scaled);
+        codes.push_back(CodeOfFp8(spec.id, value == 0 ? 0 : value));
+        out.decoded.push_back(
+            static_cast<float>((value == 0 ? 0 : value) * scale));
+        continue;
+      }
       if (spec.rounding == CodecRounding::kStochastic) {
         scaled = Round24(
             scaled + StochasticOffset(seed, number, static_cast<uint32_t>(i)));

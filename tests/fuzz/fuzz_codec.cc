@@ -25,11 +25,11 @@ namespace {
 constexpr size_t kHeader = 8;
 
 CodecSpec SpecOf(const uint8_t* data) {
-  CodecSpec spec = CodecSpec::Of(static_cast<CodecId>((data[0] & 0x7fU) % 5));
+  CodecSpec spec = CodecSpec::Of(static_cast<CodecId>((data[0] & 0x7fU) % 7));
   if (spec.block != 0) {
     spec.block = static_cast<uint16_t>(32U << data[2] % 4);
     spec.rounding = static_cast<CodecRounding>(data[3] % 2);
-    spec.rotate = (data[3] & 2U) != 0;
+    spec.rotate = spec.id <= CodecId::kInt4 && (data[3] & 2U) != 0;
   }
   return spec;
 }
