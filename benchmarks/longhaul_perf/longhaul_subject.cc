@@ -72,6 +72,10 @@ double StepOf(const CodecSpec& codec) {
       return turned / 127;
     case CodecId::kInt4:
       return turned / 7;
+    case CodecId::kFp8E4m3:
+      return 1.0 / 8;
+    case CodecId::kFp8E5m2:
+      return 1.0 / 4;
     case CodecId::kAuto:
       return 3 * codec.MaxError();
     case CodecId::kNone:
