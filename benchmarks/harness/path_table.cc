@@ -1,6 +1,7 @@
 #include "harness/path_table.h"
 
 #include <cinttypes>
+#include <cstring>
 #include <type_traits>
 
 #include "base/text.h"

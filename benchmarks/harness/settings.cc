@@ -287,8 +287,9 @@ void AddOwn(Flags& flags, const Program& program, Settings* s) {
               return true;
             });
   flags.Add("--compress", "CODEC",
-            "codec between sites: none, bf16, f16, int8 or int4, the last two "
-            "with parameters, int8:block=128 (LONGHAUL_COMPRESS, else none). "
+            "codec between sites: none, lossless, bf16, f16, int8, int4, e4m3 "
+            "or e5m2, the last four with parameters, int8:block=128, or "
+            "auto:0.01 (LONGHAUL_COMPRESS, else none). "
             "Elements are then right if they are near, and the same on all "
             "ranks",
             "a codec such as bf16 or int8:block=128",
