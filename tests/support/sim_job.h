@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -37,6 +38,8 @@ struct SimJobConfig {
   /// Of one rank alone, if that is not -1, another one.
   Rank odd_rank = -1;
   CodecSpec odd_codec{};
+  /// What every rank says of its site's line when rates are agreed on.
+  std::function<LineRates(Rank)> lines;
   Duration timeout = 10 * kSecond;
   /// How long a connection between sites waits for its flows to be opened
   /// again; 0: they are not.
@@ -160,6 +163,10 @@ class SimJob {
    public:
     Directory(SimJob& job, Rank self) : job_(job), self_(self) {}
     Connection& To(Rank rank) override { return job_.Connect(self_, rank); }
+    LineRates Lines() const override {
+      return job_.config_.lines ? job_.config_.lines(self_)
+                                : PeerDirectory::Lines();
+    }
 
    private:
     SimJob& job_;
