@@ -2,7 +2,7 @@
 // beside zstd on the same exponents where that is installed.
 //
 //   lossless_bench
-//   LONGHAUL_DUMPS=FOLDER lossless_bench     # and the vectors FOLDER/*.f32
+//   LOSSLESS_BENCH_DUMPS=FOLDER lossless_bench     # and the vectors FOLDER/*.f32
 //
 // A dump is raw little-endian f32s; it is measured as it is and rounded to
 // bf16.
@@ -325,7 +325,7 @@ const bool kRegistered = [] {
     AddVector("zeros60", type, Gradients(0.5, 3, 0.6), false);
     AddVector("bits", type, RandomBits(), false);
   }
-  if (const char* folder = std::getenv("LONGHAUL_DUMPS")) {
+  if (const char* folder = std::getenv("LOSSLESS_BENCH_DUMPS")) {
     AddDumps(folder);
   }
   RegisterCases();
