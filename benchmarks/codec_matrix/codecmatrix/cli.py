@@ -32,9 +32,14 @@ Labs need root, or a user namespace.
 exit code: 0; 1 if a result was wrong, or with --strict a figure was missed.
 """
 
-CODECS = ("none", "bf16", "int8", "int4")
-RATIOS = {"bf16": 2.0, "int8": 64 * 4 / 66, "int4": 32 * 4 / 18}  # c, of codes alone
-ASKED = {"bf16": 1.99, "int8": 3.85, "int4": 7.0}  # of what is sent, headers and all
+CODECS = ("none", "bf16", "int8", "int8:rotate", "e4m3", "int4", "int4:rotate")
+EIGHT, FOUR = 64 * 4 / 66, 32 * 4 / 18
+RATIOS = {  # c, of codes alone
+    "bf16": 2.0, "int8": EIGHT, "int8:rotate": EIGHT, "e4m3": EIGHT, "int4": FOUR, "int4:rotate": FOUR,
+}
+ASKED = {  # of what is sent, headers and all
+    "bf16": 1.99, "int8": 3.85, "int8:rotate": 3.85, "e4m3": 3.85, "int4": 7.0, "int4:rotate": 7.0,
+}
 RATE, DELAY = 100e6, 0.025  # bits/s, seconds one way
 LIMIT = 1.15  # times what is possible
 HOSTS = 2  # of each site
