@@ -2,7 +2,8 @@
 // beside zstd on the same exponents where that is installed.
 //
 //   lossless_bench
-//   LOSSLESS_BENCH_DUMPS=FOLDER lossless_bench     # and the vectors FOLDER/*.f32
+//   LOSSLESS_BENCH_DUMPS=FOLDER lossless_bench     # and the vectors
+//   FOLDER/*.f32
 //
 // A dump is raw little-endian f32s; it is measured as it is and rounded to
 // bf16.

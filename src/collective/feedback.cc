@@ -50,6 +50,7 @@ Residuals::Residuals(uint64_t count) : count_(count) {}
 Residuals::Kept* Residuals::Made(Stage stage) {
   Kept& kept = kept_[static_cast<size_t>(stage)];
   if (kept.values == nullptr) {
+    if (count_ > kLongest) return nullptr;
     // Zeros that take no memory until they are touched.
     kept.values.reset(static_cast<float*>(
         std::calloc(std::max<uint64_t>(count_, 1), sizeof(float))));

@@ -48,6 +48,8 @@ class Residuals {
  public:
   /// Elements that become resident together.
   static constexpr uint64_t kGrain = 4096;
+  /// Elements of the longest tensor whose residuals are kept.
+  static constexpr uint64_t kLongest = uint64_t{1} << 34;
 
   explicit Residuals(uint64_t count);
 
@@ -58,7 +60,8 @@ class Residuals {
   std::span<const float> Of(Stage stage) const;
   /// Grain `grain` has been kept.
   bool Has(Stage stage, uint64_t grain) const;
-  /// Elements from `first` on, to be changed; null if there is no memory.
+  /// Elements from `first` on, to be changed; null if there is no memory, or
+  /// the tensor is too long.
   float* At(Stage stage, uint64_t first, uint64_t count);
   void Clear();
 

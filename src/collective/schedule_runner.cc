@@ -239,7 +239,7 @@ Status ScheduleRunner::Prepare(Run& run) {
   run.fingerprint.type = static_cast<uint8_t>(call.type);
   run.fingerprint.op = static_cast<uint8_t>(call.op);
   if (blocks) run.fingerprint.root = Fold(HashOf({call.block, call.offset}));
-  const Status planned =
+  Status planned =
       blocks ? PlanBlocks(call, &run.plan) : PlanVector(call, &run);
   if (!planned.ok()) return planned;
   const OperationPlan& plan = run.plan;
